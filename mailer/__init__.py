@@ -1,0 +1,1 @@
+"""Email marketing and campaign automation: each recipient is a ledger row, exactly once or known."""

@@ -1,0 +1,154 @@
+"""Engines and transactions. One transaction per use-case, opened in a service; queries never commit.
+
+SQLite runs in WAL mode with `synchronous=FULL` (a gate or a withdrawal must survive a power cut); a writing transaction
+begins with BEGIN IMMEDIATE, so that it waits at its start and never fails in its middle.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import DateTime, TypeDecorator
+
+from mailer.errors import SetupError
+
+_AFTER_COMMIT = "mailer_after_commit"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware UTC in Python, timestamptz on PostgreSQL, sortable text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; SQLite stores UTC without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive time has no place here; use mailer.clock")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware time."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class database_clock(FunctionElement[datetime]):  # noqa: N801 - it reads as an SQL function
+    """The database's own clock, for gates and leases: one clock for all workers."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(database_clock, "sqlite")
+def _sqlite_clock(*_: Any, **__: Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+@compiles(database_clock, "postgresql")
+def _postgresql_clock(*_: Any, **__: Any) -> str:
+    return "clock_timestamp()"
+
+
+class Database:
+    """One database and how to talk to it."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
+        self._writer = self.engine.execution_options(mailer_write=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open one writing transaction; what was handed to `after_commit` runs once it is visible to others."""
+        with Session(self._writer, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            callbacks = session.info.pop(_AFTER_COMMIT, [])
+        for callback in callbacks:
+            callback()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open one reading transaction; nothing is ever committed."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    def check(self) -> None:
+        """Connect once; SetupError says what is wrong and how to mend it."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            shown = self.url.render_as_string(hide_password=True)
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+            raise SetupError(f"no connection to {shown}: {reason}", mend="check MAILER_DATABASE_URL") from error
+
+
+def after_commit(session: Session, callback: Callable[[], None]) -> None:
+    """Run `callback` after this transaction committed; never where it did not."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(callback)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+    engine = create_engine(url, connect_args={"timeout": 20, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-32000",
+        "mmap_size=268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("fold", 1, _fold, deterministic=True)
+
+
+def _fold(value: object) -> str | None:
+    """Case-fold for text rules: SQLite's own lower() knows ASCII only."""
+    return None if value is None else str(value).casefold()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("mailer_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
+    )

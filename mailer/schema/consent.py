@@ -1,0 +1,137 @@
+"""Permission, topics and suppressions. Owned by consent/.
+
+`consent` is the current permission; `consent_event` the append-only ledger beside it, which knows a person by
+`ledger_id` only; what proves a line (form, IP, wording) lies apart in `consent_evidence`, where it can be erased.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, LargeBinary, String, Text, text
+
+from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
+from mailer.statuses import (
+    Basis,
+    ConsentVerdict,
+    Permission,
+    Purpose,
+    SubscriptionStatus,
+    SuppressionReason,
+)
+
+SUPPRESSION_SCOPES = ("all", "topic")
+
+
+class Topic(Base):
+    """What one can subscribe to. `customer` and `business` permissions reach own-products topics only."""
+
+    __tablename__ = "topic"
+
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    description: Mapped[str] = mapped_column(Text, default="")
+    is_own_products: Mapped[bool] = mapped_column(default=False)
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Subscription(Base):
+    """A contact and a topic; no row means not subscribed."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        one_of("status", SubscriptionStatus),
+        Index("ix_subscription_topic_id", "topic_id", "status", "contact_id"),
+    )
+
+    contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
+    topic_id: Mapped[int] = mapped_column(BigInt, refers("topic.id"), primary_key=True)
+    status: Mapped[Word]
+    updated_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """The current permission of a contact for a purpose; no row means `none`."""
+
+    __tablename__ = "consent"
+    __table_args__ = (one_of("purpose", Purpose), one_of("permission", Permission), one_of("basis", Basis))
+
+    contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
+    permission: Mapped[Word]
+    basis: Mapped[Word | None]
+    source: Mapped[str] = mapped_column(Text, default="")
+    expires_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+
+
+class ConsentEvent(Base):
+    """A line of the ledger; never changed, never deleted. The salt of `evidence_digest` lies with the evidence."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (
+        one_of("purpose", Purpose),
+        one_of("verdict", ConsentVerdict),
+        one_of("permission", Permission),
+        one_of("basis", Basis),
+        Index("ix_consent_event_ledger_id", "ledger_id", "id"),
+    )
+
+    id: Mapped[Id]
+    ledger_id: Mapped[Big]
+    purpose: Mapped[Word]
+    topic_id: Mapped[Big | None] = mapped_column(refers("topic.id"))
+    verdict: Mapped[Word]
+    permission: Mapped[Word | None]
+    basis: Mapped[Word | None]
+    source: Mapped[str] = mapped_column(Text, default="")
+    channel: Mapped[str] = mapped_column(String(40), default="")
+    wording_version: Mapped[str] = mapped_column(String(40), default="")
+    evidence_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    message_id: Mapped[Big | None]
+    by_staff_id: Mapped[Big | None]
+    block_id: Mapped[Big | None]
+    at: Mapped[datetime]
+
+
+class ConsentEvidence(Base):
+    """What proves a line of the ledger; erasable."""
+
+    __tablename__ = "consent_evidence"
+
+    consent_event_id: Mapped[int] = mapped_column(BigInt, refers("consent_event.id"), primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary(16))
+    data: Mapped[dict[str, Any]]
+
+
+class Suppression(Base):
+    """An address we must not write to, known by its keyed hash. Lifted rows stay as history."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        one_of("scope", SUPPRESSION_SCOPES),
+        one_of("reason", SuppressionReason),
+        Index(
+            "uq_suppression_active",
+            "address_hash",
+            "reason",
+            text("coalesce(topic_id, 0)"),
+            unique=True,
+            sqlite_where=text("lifted_at IS NULL"),
+            postgresql_where=text("lifted_at IS NULL"),
+        ),
+        Index("ix_suppression_created_at", "created_at", "id"),
+    )
+
+    id: Mapped[Id]
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary(16))
+    scope: Mapped[Word] = mapped_column(default="all")
+    topic_id: Mapped[Big | None] = mapped_column(refers("topic.id"))
+    reason: Mapped[Word]
+    source: Mapped[str] = mapped_column(Text, default="")
+    message_id: Mapped[Big | None]
+    is_suspect: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[Big | None] = mapped_column(refers("staff.id"))

@@ -1,0 +1,163 @@
+"""Sendings, batches, messages and their events: the ledger of recipients. Owned by delivery/."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, Text, UniqueConstraint, text
+
+from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
+from mailer.statuses import (
+    BatchState,
+    EventKind,
+    HitClass,
+    HoldReason,
+    MessageState,
+    Purpose,
+    SendingClass,
+    SendingState,
+)
+
+SENDING_STATES = tuple(
+    state for state in SendingState if state not in (SendingState.DRAFT, SendingState.SCHEDULED, SendingState.MISSED)
+)
+
+
+class Sending(Base):
+    """One content to one audience, once. A campaign, a step or a notice points to it.
+
+    `hold_reason` is how it is stopped while `sending`; batches with an ordinal above `release_limit` are not claimable.
+    """
+
+    __tablename__ = "sending"
+    __table_args__ = (
+        one_of("class", SendingClass),
+        one_of("purpose", Purpose),
+        one_of("state", SENDING_STATES),
+        one_of("hold_reason", HoldReason),
+        Index("ix_sending_state", "state", "id"),
+    )
+
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    sending_class: Mapped[Word] = mapped_column("class")
+    purpose: Mapped[Word] = mapped_column(default=Purpose.E_MARKETING)
+    topic_id: Mapped[Big | None] = mapped_column(refers("topic.id"))
+    sender_id: Mapped[Big] = mapped_column(refers("sender.id"))
+    content_version_id: Mapped[Big] = mapped_column(refers("content_version.id"))
+    state: Mapped[Word]
+    hold_reason: Mapped[Word | None]
+    hold_note: Mapped[str] = mapped_column(Text, default="")
+    release_limit: Mapped[int | None]
+    key_id: Mapped[int]
+    rate_per_second: Mapped[int | None]
+    track_opens: Mapped[bool] = mapped_column(default=True)
+    track_clicks: Mapped[bool] = mapped_column(default=True)
+    send_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class SendBatch(Base):
+    """About 200 messages of one mailbox provider; the lease stands here, so a message is written twice only."""
+
+    __tablename__ = "send_batch"
+    __table_args__ = (
+        UniqueConstraint("sending_id", "ordinal", "id"),
+        one_of("state", BatchState),
+        Index("ix_send_batch_due", "sending_id", "state", "not_before", "ordinal"),
+        Index("ix_send_batch_lease", "state", "lease_until"),
+    )
+
+    id: Mapped[Id]
+    sending_id: Mapped[Big] = mapped_column(refers("sending.id"))
+    provider: Mapped[Word]
+    ordinal: Mapped[int]
+    state: Mapped[Word] = mapped_column(default=BatchState.READY)
+    not_before: Mapped[datetime]
+    token: Mapped[Big] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    claims: Mapped[int] = mapped_column(default=0)
+
+
+class Message(Base):
+    """One mail to one recipient of a sending; exists before anything is sent.
+
+    `recipient_key` is the contact's id, or a negative keyed hash of `to_address` where no contact is meant.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("sending_id", "recipient_key", "occurrence"),
+        one_of("state", MessageState),
+        Index("ix_message_batch_id", "batch_id", "id"),
+        Index("ix_message_contact_id", "contact_id", "accepted_at"),
+        Index("ix_message_sending_state", "sending_id", "state", "id"),
+        Index(
+            "ix_message_relay_message_id",
+            "relay_message_id",
+            sqlite_where=text("relay_message_id IS NOT NULL"),
+            postgresql_where=text("relay_message_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_message_transmitting",
+            "gate_at",
+            sqlite_where=text("state = 'transmitting'"),
+            postgresql_where=text("state = 'transmitting'"),
+        ),
+    )
+
+    id: Mapped[Id]
+    sending_id: Mapped[Big] = mapped_column(refers("sending.id"))
+    contact_id: Mapped[Big | None] = mapped_column(refers("contact.id"))
+    address_id: Mapped[Big | None] = mapped_column(refers("address.id"))
+    to_address: Mapped[str | None] = mapped_column(String(254))
+    recipient_key: Mapped[Big]
+    occurrence: Mapped[int] = mapped_column(default=0)
+    batch_id: Mapped[Big | None] = mapped_column(refers("send_batch.id"))
+    state: Mapped[Word]
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    gate_token: Mapped[Big | None]
+    gate_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    reply: Mapped[str] = mapped_column(Text, default="")
+    relay_message_id: Mapped[str | None] = mapped_column(String(200))
+
+
+class Event(Base):
+    """A fact beside a message; `dedupe_key` makes every source safe to repeat."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        one_of("kind", EventKind),
+        one_of("class", HitClass),
+        Index("ix_event_message_id", "message_id", "id"),
+        Index("ix_event_contact_kind_at", "contact_id", "kind", "at"),
+        Index("ix_event_sending_kind_at", "sending_id", "kind", "at"),
+        Index("ix_event_kind_at", "kind", "at"),
+    )
+
+    id: Mapped[Id]
+    message_id: Mapped[Big] = mapped_column(refers("message.id"))
+    sending_id: Mapped[Big] = mapped_column(refers("sending.id"))
+    contact_id: Mapped[Big | None] = mapped_column(refers("contact.id"))
+    kind: Mapped[Word]
+    hit_class: Mapped[Word | None] = mapped_column("class")
+    at: Mapped[datetime]
+    tracked_link_id: Mapped[Big | None] = mapped_column(refers("tracked_link.id"))
+    reason: Mapped[str] = mapped_column(String(60), default="")
+    code: Mapped[str] = mapped_column(String(20), default="")
+    dedupe_key: Mapped[str] = mapped_column(String(100), unique=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Engagement(Base):
+    """Last open (human or proxy) and last human click of a contact, for segment rules."""
+
+    __tablename__ = "engagement"
+    __table_args__ = (Index("ix_engagement_last_click_at", "last_click_at"),)
+
+    contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
+    last_open_at: Mapped[datetime | None]
+    last_click_at: Mapped[datetime | None]

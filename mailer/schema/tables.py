@@ -1,0 +1,37 @@
+"""Every table, imported once: what migrations and tests build from."""
+
+from mailer.schema import (
+    accounts,
+    actions,
+    bounces,
+    campaigns,
+    consent,
+    contacts,
+    content,
+    delivery,
+    followups,
+    imports,
+    reputation,
+    segments,
+    tracking,
+    workspace,
+)
+from mailer.schema.base import Base
+
+AGGREGATES = (
+    accounts,
+    actions,
+    bounces,
+    campaigns,
+    consent,
+    contacts,
+    content,
+    delivery,
+    followups,
+    imports,
+    reputation,
+    segments,
+    tracking,
+    workspace,
+)
+metadata = Base.metadata

@@ -1,0 +1,263 @@
+"""Every closed list of words, as docs/reference/states.md has them. Values are stored; never rename one."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member of staff may do (docs/reference/rights.md)."""
+
+    MARKETER = "marketer"
+    APPROVER = "approver"
+    SALES = "sales"
+    OPS = "ops"
+    ADMIN = "admin"
+
+
+class SendingState(StrEnum):
+    """States of a campaign and of its sending."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    PREPARING = "preparing"
+    SENDING = "sending"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+
+class HoldReason(StrEnum):
+    """Why a running sending is held; a held sending shows status `paused`."""
+
+    USER = "user"
+    BREAKER = "breaker"
+    POLICY = "policy"
+    RELAY_DOWN = "relay_down"
+    AUDIENCE_CHANGED = "audience_changed"
+    QUOTA = "quota"
+    STOP_ALL = "stop_all"
+
+
+class SendingClass(StrEnum):
+    """What the gate asks of a message (DESIGN: the gate)."""
+
+    MARKETING = "marketing"
+    TRANSACTIONAL = "transactional"
+    CONFIRMATION = "confirmation"
+    TEST = "test"
+    STAFF = "staff"
+
+
+class MessageState(StrEnum):
+    """States of one mail to one contact."""
+
+    QUEUED = "queued"
+    TRANSMITTING = "transmitting"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+class BatchState(StrEnum):
+    """States of a batch of messages."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+
+
+class SkipReason(StrEnum):
+    """Why a contact of the audience gets no mail; the first that applies, in this order."""
+
+    EXCLUDED = "excluded"
+    NO_ADDRESS = "no_address"
+    INVALID_ADDRESS = "invalid_address"
+    DO_NOT_MAIL = "do_not_mail"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
+    NO_PERMISSION = "no_permission"
+    NOT_SUBSCRIBED = "not_subscribed"
+    CAPPED = "capped"
+    RENDER_ERROR = "render_error"
+
+
+class SubscriptionStatus(StrEnum):
+    """A contact and a topic."""
+
+    PENDING = "pending"
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class SuppressionReason(StrEnum):
+    """Why an address must not be written to."""
+
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCES = "soft_bounces"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    MANUAL = "manual"
+    ERASURE = "erasure"
+    PROVIDER = "provider"
+
+
+class Permission(StrEnum):
+    """Permission for a purpose; `none` and `withdrawn` never permit marketing."""
+
+    CONSENT = "consent"
+    CUSTOMER = "customer"
+    BUSINESS = "business"
+    NONE = "none"
+    WITHDRAWN = "withdrawn"
+
+
+class Basis(StrEnum):
+    """Legal basis given with an import (GDPR, article 6); only the first three permit marketing."""
+
+    CONSENT = "consent"
+    CUSTOMER = "customer"
+    BUSINESS = "business"
+    CONTRACT = "contract"
+    LEGAL_DUTY = "legal_duty"
+    VITAL = "vital"
+    PUBLIC = "public"
+
+
+class ConsentVerdict(StrEnum):
+    """What a line of the consent ledger says."""
+
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class EventKind(StrEnum):
+    """Events that stand beside a message."""
+
+    DELIVERED = "delivered"
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCE = "soft_bounce"
+    DELAYED = "delayed"
+    COMPLAINT = "complaint"
+    OPEN = "open"
+    CLICK = "click"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+class HitClass(StrEnum):
+    """Who fetched: a person's display, a prefetch that proves nothing, a scanner."""
+
+    HUMAN = "human"
+    PROXY = "proxy"
+    MACHINE = "machine"
+
+
+class BreakerState(StrEnum):
+    """State of the reputation breaker."""
+
+    OK = "ok"
+    REVIEW = "review"
+    THROTTLED = "throttled"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Verdict(StrEnum):
+    """What a report says about an address."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    DELAYED = "delayed"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    NOT_BOUNCE = "not_bounce"
+    UNDETERMINED = "undetermined"
+
+
+class Blame(StrEnum):
+    """Whose fault a refusal is; only `address` and `mailbox` count against a contact."""
+
+    ADDRESS = "address"
+    MAILBOX = "mailbox"
+    CONTENT = "content"
+    POLICY = "policy"
+    SENDER = "sender"
+    THROTTLE = "throttle"
+    NETWORK = "network"
+    UNKNOWN = "unknown"
+
+
+class SegmentKind(StrEnum):
+    """How the members of a segment are found."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    COMBINED = "combined"
+
+
+class SegmentOperation(StrEnum):
+    """Set operation of a combined segment."""
+
+    UNION = "union"
+    INTERSECTION = "intersection"
+    ONLY_FIRST = "only_first"
+    ONLY_SECOND = "only_second"
+    EXACTLY_ONE = "exactly_one"
+
+
+class FieldType(StrEnum):
+    """Type of a contact field."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+    CHOICE = "choice"
+    TAGS = "tags"
+
+
+class LinkResponse(StrEnum):
+    """What a tracked link answers with."""
+
+    REDIRECT = "redirect"
+    CONFIRM = "confirm"
+
+
+class ActionKind(StrEnum):
+    """What a link action does."""
+
+    ADD_TO_SEGMENT = "add_to_segment"
+    REMOVE_FROM_SEGMENT = "remove_from_segment"
+    FOLLOW_UP = "follow_up"
+
+
+class FollowUpStatus(StrEnum):
+    """State of a follow-up task."""
+
+    OPEN = "open"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class ImportStatus(StrEnum):
+    """State of an import."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Purpose(StrEnum):
+    """What a permission is for."""
+
+    E_MARKETING = "e_marketing"
+
+
+PERMITS_MARKETING = (Permission.CONSENT, Permission.CUSTOMER, Permission.BUSINESS)
+OWN_PRODUCTS_ONLY = (Permission.CUSTOMER, Permission.BUSINESS)
+LIVE_MESSAGE_STATES = (MessageState.QUEUED, MessageState.TRANSMITTING)

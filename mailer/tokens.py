@@ -1,0 +1,206 @@
+"""Keyed functions of ids: tracking tokens, manage tokens, Message-ID and VERP address. Computed, never stored.
+
+Every token carries the id of its key, so that keys can rotate, and one blake2b MAC over all of it; the purpose is part
+of the MAC (`person`), so a token of one kind never verifies as another.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailer.errors import SetupError, UntrustedRequestError
+
+_TRACK = struct.Struct(">BB7sH")
+_MANAGE = struct.Struct(">B6s3s6s")
+_MAIL = struct.Struct(">B6s")
+_TRACK_MAC, _MANAGE_MAC, _MAIL_MAC = 16, 14, 13
+
+OPEN, CLICK, VIEW = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The secret keys of an installation. `suppression` never rotates; the others are by key id."""
+
+    suppression: bytes
+    session: bytes
+    tracking: dict[int, bytes]
+    manage: dict[int, bytes]
+
+    @property
+    def current(self) -> int:
+        """Id of the key that new tokens are made with."""
+        return max(self.tracking)
+
+    def __repr__(self) -> str:
+        return f"Keys(current={self.current})"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackToken:
+    """What a tracking token says."""
+
+    kind: int
+    message_id: int
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManageToken:
+    """What an unsubscribe or preference token says; `topic_id` and `message_id` are 0 where none is meant."""
+
+    contact_id: int
+    topic_id: int
+    message_id: int
+
+
+def track_token(keys: Keys, kind: int, message_id: int, link: int = 0, *, key_id: int | None = None) -> str:
+    """Return 36 base64url characters that name a message and a link."""
+    key_id = key_id or keys.current
+    body = _TRACK.pack(key_id, kind, message_id.to_bytes(7), link)
+    return _encode(body + _mac(keys.tracking[key_id], b"track", body, _TRACK_MAC))
+
+
+def read_track_token(keys: Keys, token: str) -> TrackToken:
+    """Verify a tracking token; UntrustedRequestError for every bad one."""
+    body = _verified(token, keys.tracking, b"track", _TRACK.size, _TRACK_MAC)
+    _, kind, message, link = _TRACK.unpack(body)
+    return TrackToken(kind, int.from_bytes(message), link)
+
+
+def manage_token(keys: Keys, contact_id: int, topic_id: int = 0, message_id: int = 0) -> str:
+    """Return 40 base64url characters that let a person manage their own preferences."""
+    key_id = max(keys.manage)
+    body = _MANAGE.pack(key_id, contact_id.to_bytes(6), topic_id.to_bytes(3), message_id.to_bytes(6))
+    return _encode(body + _mac(keys.manage[key_id], b"manage", body, _MANAGE_MAC))
+
+
+def read_manage_token(keys: Keys, token: str) -> ManageToken:
+    """Verify a manage token; UntrustedRequestError for every bad one."""
+    body = _verified(token, keys.manage, b"manage", _MANAGE.size, _MANAGE_MAC)
+    _, contact, topic, message = _MANAGE.unpack(body)
+    return ManageToken(int.from_bytes(contact), int.from_bytes(topic), int.from_bytes(message))
+
+
+def message_id_local(keys: Keys, message_id: int, key_id: int) -> str:
+    """Return the 32 characters before the at sign of a Message-ID (RFC 5322, section 3.6.4)."""
+    return _mail_token(keys, b"message-id", message_id, key_id)
+
+
+def verp_local(keys: Keys, message_id: int, key_id: int) -> str:
+    """Return the local part of the envelope sender of a message: `b+` and 32 lower-case characters."""
+    return "b+" + _mail_token(keys, b"verp", message_id, key_id)
+
+
+def read_verp_local(keys: Keys, local: str) -> int:
+    """Return the message id in a VERP local part, in any case; UntrustedRequestError if it is not ours."""
+    return _read_mail_token(keys, b"verp", local.lower().removeprefix("b+"))
+
+
+def read_message_id_local(keys: Keys, local: str) -> int:
+    """Return the message id in the local part of a Message-ID; UntrustedRequestError if it is not ours."""
+    return _read_mail_token(keys, b"message-id", local.lower())
+
+
+def _mail_token(keys: Keys, purpose: bytes, message_id: int, key_id: int) -> str:
+    body = _MAIL.pack(key_id, message_id.to_bytes(6))
+    return base64.b32encode(body + _mac(keys.tracking[key_id], purpose, body, _MAIL_MAC)).decode().lower()
+
+
+def _read_mail_token(keys: Keys, purpose: bytes, text: str) -> int:
+    try:
+        raw = base64.b32decode(text.upper().encode("ascii"))
+    except (ValueError, binascii.Error) as error:
+        raise UntrustedRequestError("not one of our tokens") from error
+    body = _checked(raw, keys.tracking, purpose, _MAIL.size, _MAIL_MAC)
+    return int.from_bytes(_MAIL.unpack(body)[1])
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _verified(token: str, keys: dict[int, bytes], purpose: bytes, size: int, mac_size: int) -> bytes:
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise UntrustedRequestError("not one of our tokens") from error
+    return _checked(raw, keys, purpose, size, mac_size)
+
+
+def _checked(raw: bytes, keys: dict[int, bytes], purpose: bytes, size: int, mac_size: int) -> bytes:
+    body, mac = raw[:size], raw[size:]
+    key = keys.get(raw[0]) if len(raw) == size + mac_size else None
+    if key is None or not hmac.compare_digest(mac, _mac(key, purpose, body, mac_size)):
+        raise UntrustedRequestError("not one of our tokens")
+    return body
+
+
+def _mac(key: bytes, purpose: bytes, body: bytes, size: int) -> bytes:
+    return hashlib.blake2b(body, key=key, digest_size=size, person=purpose).digest()
+
+
+def new_keys() -> Keys:
+    """Return fresh random keys."""
+    return Keys(
+        suppression=secrets.token_bytes(32),
+        session=secrets.token_bytes(32),
+        tracking={1: secrets.token_bytes(32)},
+        manage={1: secrets.token_bytes(32)},
+    )
+
+
+def dump_keys(keys: Keys) -> str:
+    """Return `keys` as the JSON text that `parse_keys` reads."""
+    return json.dumps(
+        {
+            "suppression": keys.suppression.hex(),
+            "session": keys.session.hex(),
+            "tracking": {str(number): key.hex() for number, key in keys.tracking.items()},
+            "manage": {str(number): key.hex() for number, key in keys.manage.items()},
+        },
+        indent=1,
+    )
+
+
+def parse_keys(text: str) -> Keys:
+    """Return the keys in a JSON text; SetupError where it is not what `dump_keys` writes."""
+    try:
+        data = json.loads(text)
+        return Keys(
+            suppression=bytes.fromhex(data["suppression"]),
+            session=bytes.fromhex(data["session"]),
+            tracking={int(number): bytes.fromhex(key) for number, key in data["tracking"].items()},
+            manage={int(number): bytes.fromhex(key) for number, key in data["manage"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SetupError("the secret keys cannot be read", mend="restore the key file from a backup") from error
+
+
+def load_keys(path: Path) -> Keys:
+    """Return the keys in the file at `path`, made on the first run with mode 0600."""
+    try:
+        return parse_keys(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return _create_keys(path)
+
+
+def _create_keys(path: Path) -> Keys:
+    """Write fresh keys, whole or not at all; where another process was quicker, its keys count."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(dump_keys(new_keys()), encoding="ascii")
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return parse_keys(path.read_text(encoding="ascii"))

