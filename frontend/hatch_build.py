@@ -27,10 +27,13 @@ class FrontEndHook(BuildHookInterface):
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
-        """Build the assets unless they are those of these sources."""
-        if self.target_name == "wheel":
-            build_front_end()
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the assets unless they are those of these sources; put templates/ into a real wheel."""
+        if self.target_name != "wheel":
+            return
+        build_front_end()
+        if version == "standard":
+            build_data["force_include"][str(FRONTEND.parent / "templates")] = "mailer/templates"
 
 
 def build_front_end() -> None:
