@@ -2,7 +2,7 @@
 
 Two kinds of time (docs/development/time.md): *observed* time is real UTC (`utc_now`) and is written on everything
 that happened; *business* time (`Clock.now`) is what decides whether something is due. It carries an offset that every
-process reads from the workspace, so that a demonstration can move it. Safety never depends on either, only progress does.
+process reads from the workspace, so that a demonstration can move it. Safety never depends on either; progress does.
 """
 
 from dataclasses import dataclass, field

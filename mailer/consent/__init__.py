@@ -1,0 +1,1 @@
+"""Who may be mailed about what, since when, and how we know: ledger, permission, topics, suppressions."""
