@@ -1,0 +1,74 @@
+"""Limits that people may change while the product runs, with their defaults and the reason of each. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailer.errors import InputError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A number that may be set between `low` and `high`; `why` is shown beside it."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    unit: str
+    why: str
+
+
+LIMITS = (
+    Limit("rate_per_second", 5, 1, 100_000, "mails/s", "a common relay quota is 14 a second, a sandbox allows 1"),
+    Limit("relay_connections", 2, 1, 500, "connections", "relays that know nothing of us allow few"),
+    Limit("quarantine_seconds", 60, 0, 3600, "s", "a scanner's burst is over before a link's action runs"),
+    Limit("hard_bounce_amber", 0.02, 0, 1, "share", "the first sign of a bad list"),
+    Limit("hard_bounce_pause", 0.05, 0, 1, "share", "policy limit; from 200 transmitted and 10 bounces"),
+    Limit("hard_bounce_disable", 0.10, 0, 1, "share", "only a person releases it"),
+    Limit("complaint_amber", 0.001, 0, 1, "share", "policy limit of 0.1 %"),
+    Limit("complaint_pause", 0.003, 0, 1, "share", "Gmail's limit; from 3 complaints"),
+    Limit("unsubscribe_amber", 0.005, 0, 1, "share", "the earliest sign that a mail was unwanted"),
+    Limit("soft_bounces_in_row", 5, 1, 50, "messages", "a mailbox that fails five times is given up"),
+    Limit("soft_bounce_days", 14, 0, 365, "days", "so that a daily mail does not use the five up in a week"),
+    Limit("mailbox_full_days", 30, 0, 365, "days", "many full mailboxes come back"),
+    Limit("send_until_hours", 24, 1, 720, "h", "a two-day-old offer does harm"),
+    Limit("missed_after_hours", 2, 0.1, 72, "h", "a morning mail at night is worse than none"),
+    Limit("audience_change_share", 0.2, 0, 1, "share", "an audience that moved more waits for a person"),
+    Limit("audience_change_count", 100, 0, 1_000_000, "people", "small audiences may move freely"),
+)
+_BY_NAME = {limit.name: limit for limit in LIMITS}
+
+
+def limit_value(overrides: Mapping[str, Any], name: str) -> float:
+    """Return the value of a limit: the workspace's, else the default. KeyError for a name that is none."""
+    return float(overrides.get(name, _BY_NAME[name].default))
+
+
+def check_limits(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values that differ from their defaults.
+
+    Raises:
+        InputError: lists every name that is no limit and every value outside its range.
+    """
+    problems: list[Problem] = []
+    kept: dict[str, float] = {}
+    for name, value in values.items():
+        limit = _BY_NAME.get(name)
+        number = _number(value)
+        if limit is None:
+            problems.append(Problem(name, "no limit has this name"))
+        elif number is None or not limit.low <= number <= limit.high:
+            problems.append(Problem(name, f"not a number from {limit.low:g} to {limit.high:g}"))
+        elif number != limit.default:
+            kept[name] = number
+    if problems:
+        raise InputError(problems)
+    return kept
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(str(value).replace(",", "."))
+    except ValueError:
+        return None
