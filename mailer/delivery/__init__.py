@@ -1,0 +1,1 @@
+"""Sendings, batches, messages and their states; the gate, MIME, SMTP, replies (RFC 5321, RFC 5322)."""
