@@ -53,6 +53,19 @@ def make_context(settings: Settings, *, bell: Bell | None = None, pool_size: int
     )
 
 
+_of_process: list[Context] = []
+
+
+def set_process_context(ctx: Context) -> None:
+    """Make `ctx` what background tasks of this process work with; called once by the factory."""
+    _of_process[:] = [ctx]
+
+
+def process_context() -> Context:
+    """Return the context of this process."""
+    return _of_process[0]
+
+
 @contextmanager
 def open_context(settings: Settings) -> Iterator[Context]:
     """Yield a context and close its connections at the end."""

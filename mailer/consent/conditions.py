@@ -5,8 +5,9 @@ Every condition is correlated to the columns it is given, so one statement judge
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, or_, select
 
 from mailer.schema.consent import Consent, Subscription, Suppression, Topic
 from mailer.schema.contacts import Company, Contact
@@ -21,10 +22,10 @@ from mailer.statuses import (
 DEAD_REASONS = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT, SuppressionReason.ERASURE)
 """What stops even a transactional mail (DESIGN: the gate)."""
 
-Int = ColumnElement[int] | ColumnElement[int | None] | int
+Int = SQLColumnExpression[Any] | int
 
 
-def has_permission(contact_id: Int, topic_id: Int, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
+def has_permission(contact_id: Int, topic_id: Int, now: SQLColumnExpression[Any] | datetime) -> ColumnElement[bool]:
     """Permission for e-marketing holds at `now`; `customer` and `business` reach own-products topics only."""
     own_products = exists().where(Topic.id == topic_id, Topic.is_own_products.is_(True))
     return exists(
@@ -52,7 +53,7 @@ def is_subscribed(contact_id: Int, topic_id: Int) -> ColumnElement[bool]:
 
 
 def is_suppressed(
-    address_hash: ColumnElement[bytes], topic_id: Int | None, *, reasons: Iterable[SuppressionReason] | None = None
+    address_hash: SQLColumnExpression[Any], topic_id: Int | None, *, reasons: Iterable[SuppressionReason] | None = None
 ) -> ColumnElement[bool]:
     """The address is suppressed, for all mail or for the topic; `reasons` narrows it."""
     scope = Suppression.scope == "all"

@@ -1,0 +1,5 @@
+"""The background jobs of actions."""
+
+from mailer.jobs import Job
+
+RUN_DUE = Job("actions.run_due", every_seconds=1)

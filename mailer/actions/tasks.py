@@ -1,0 +1,13 @@
+"""The doors of background work on actions."""
+
+from celery import shared_task
+
+from mailer.actions import service
+from mailer.actions.jobs import RUN_DUE
+from mailer.context import process_context
+
+
+@shared_task(name=RUN_DUE.name)
+def run_due() -> None:
+    """Run every action whose quarantine has ended."""
+    service.run_due(process_context())

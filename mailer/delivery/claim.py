@@ -1,0 +1,159 @@
+"""Take a batch, keep it, give it back. The lease stands on the batch; every later write asks for its token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from mailer.database import database_clock
+from mailer.delivery.policy import LEASE, MAX_CLAIMS
+from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.schema.workspace import Workspace
+from mailer.statuses import BatchState, MessageState, SendingClass, SendingState
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A batch that this worker holds until its lease ends."""
+
+    batch_id: int
+    sending_id: int
+    token: int
+    provider: str
+    ordinal: int
+    claims: int
+
+
+def is_running() -> ColumnElement[bool]:
+    """The sending may send now: running, not held, and marketing is not stopped for the whole workspace."""
+    stopped = exists(select(Workspace.id).where(Workspace.stopped_at.is_not(None)))
+    return and_(
+        Sending.state == SendingState.SENDING.value,
+        Sending.hold_reason.is_(None),
+        or_(Sending.sending_class != SendingClass.MARKETING.value, ~stopped),
+    )
+
+
+def list_due_sendings(session: Session, now: datetime) -> list[int]:
+    """Return the sendings that have a batch due at the business time `now`, oldest first."""
+    due = exists(select(SendBatch.id).where(SendBatch.sending_id == Sending.id, *_is_due(now)))
+    return list(session.scalars(select(Sending.id).where(is_running(), due).order_by(Sending.id)))
+
+
+def _is_due(now: datetime) -> list[ColumnElement[bool]]:
+    return [
+        SendBatch.state == BatchState.READY.value,
+        SendBatch.not_before <= now,
+        or_(Sending.release_limit.is_(None), SendBatch.ordinal <= Sending.release_limit),
+    ]
+
+
+def claim_batch(session: Session, sending_id: int, now: datetime) -> Claim | None:
+    """Lease the next due batch of a sending; None where there is none, or another worker was quicker."""
+    candidate = (
+        select(SendBatch)
+        .join(Sending, Sending.id == SendBatch.sending_id)
+        .where(SendBatch.sending_id == sending_id, is_running(), *_is_due(now))
+        .order_by(SendBatch.ordinal, SendBatch.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=SendBatch)
+    )
+    batch = session.scalars(candidate).one_or_none()
+    if batch is None:
+        return None
+    batch.state, batch.token, batch.claims = BatchState.LEASED.value, batch.token + 1, batch.claims + 1
+    session.flush()
+    session.execute(update(SendBatch).where(SendBatch.id == batch.id).values(lease_until=_lease_end(session)))
+    return Claim(batch.id, batch.sending_id, batch.token, batch.provider, batch.ordinal, batch.claims)
+
+
+def _lease_end(session: Session) -> datetime:
+    now: datetime = session.execute(select(database_clock())).scalar_one()
+    return now + LEASE
+
+
+def renew_leases(session: Session, claims: Sequence[Claim]) -> None:
+    """Prolong leases that are still mine; a worker does so while it makes progress."""
+    end = _lease_end(session)
+    for claim in claims:
+        session.execute(update(SendBatch).where(*is_mine(claim)).values(lease_until=end))
+
+
+def is_mine(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """The batch is still leased to the holder of this claim."""
+    return SendBatch.id == claim.batch_id, SendBatch.token == claim.token, SendBatch.state == BatchState.LEASED.value
+
+
+def release_batch(session: Session, claim: Claim, *, not_before: datetime, has_progress: bool) -> None:
+    """Give a batch back: `done` where nothing in it is queued or on its way, else ready again at `not_before`."""
+    live = exists(
+        select(Message.id).where(
+            Message.batch_id == claim.batch_id,
+            Message.state.in_([MessageState.QUEUED.value, MessageState.TRANSMITTING.value]),
+        )
+    )
+    still = session.scalar(select(live))
+    values: dict[str, object] = {"lease_until": None}
+    if has_progress:
+        values["claims"] = 0
+    if still:
+        values |= {"state": BatchState.READY.value, "not_before": not_before}
+    else:
+        values["state"] = BatchState.DONE.value
+    session.execute(update(SendBatch).where(*is_mine(claim)).values(values))
+
+
+def isolate_poison(session: Session, claim: Claim) -> bool:
+    """Deal with a batch that was claimed too often without progress; True where it must not be sent now.
+
+    A batch of several messages is split into batches of one; a batch of one has found the poison: it is quarantined.
+    """
+    if claim.claims <= MAX_CLAIMS:
+        return False
+    ids = list(
+        session.scalars(
+            select(Message.id)
+            .where(Message.batch_id == claim.batch_id, Message.state == MessageState.QUEUED.value)
+            .order_by(Message.id)
+        )
+    )
+    if len(ids) <= 1:
+        session.execute(
+            update(Message)
+            .where(Message.id.in_(ids), Message.state == MessageState.QUEUED.value)
+            .values(state=MessageState.QUARANTINED.value, reason="stopped_worker")
+        )
+    else:
+        _split(session, claim, ids)
+    session.execute(update(SendBatch).where(*is_mine(claim)).values(state=BatchState.DONE.value, lease_until=None))
+    return True
+
+
+def _split(session: Session, claim: Claim, ids: Sequence[int]) -> None:
+    old = session.get_one(SendBatch, claim.batch_id)
+    rows = [
+        {
+            "sending_id": claim.sending_id,
+            "provider": claim.provider,
+            "ordinal": claim.ordinal,
+            "state": BatchState.READY.value,
+            "not_before": old.not_before,
+            "token": 0,
+            "claims": MAX_CLAIMS - 1,
+        }
+        for _ in ids
+    ]
+    made = session.scalars(insert(SendBatch).returning(SendBatch.id, sort_by_parameter_order=True), rows).all()
+    for message_id, batch_id in zip(ids, made, strict=True):
+        session.execute(update(Message).where(Message.id == message_id).values(batch_id=batch_id))
+
+
+def next_due_at(session: Session) -> datetime | None:
+    """Return when the earliest waiting batch of a running sending is due; None where none waits."""
+    return session.scalar(
+        select(func.min(SendBatch.not_before))
+        .join(Sending, Sending.id == SendBatch.sending_id)
+        .where(SendBatch.state == BatchState.READY.value, is_running())
+    )

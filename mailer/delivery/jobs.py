@@ -1,0 +1,6 @@
+"""The background jobs of delivery."""
+
+from mailer.jobs import Job, Queue
+
+SEND_DUE = Job("delivery.send_due", Queue.SEND, every_seconds=2)
+REAP = Job("delivery.reap", Queue.WORK, every_seconds=3)

@@ -1,0 +1,323 @@
+"""Use-cases of sendings: create, fill, run, hold, cancel, and take in facts about messages.
+
+Pause, hold and cancel take the sending row, which every gate locks first: when they have answered, no later gate
+permits a message of that sending.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from mailer.clock import utc_now
+from mailer.consent import service as consent
+from mailer.consent.service import Cause
+from mailer.context import Context
+from mailer.delivery.events import DeliveryEvent
+from mailer.delivery.jobs import SEND_DUE
+from mailer.delivery.queries import get_sending
+from mailer.delivery.states import Fact, next_status, states_before
+from mailer.errors import ConflictError
+from mailer.schema.contacts import Address, Contact
+from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
+from mailer.statuses import (
+    EventKind,
+    HitClass,
+    HoldReason,
+    MessageState,
+    SendingClass,
+    SendingState,
+    SuppressionReason,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingSpec:
+    """What a sending is made of; everything else is decided while it runs."""
+
+    sending_class: SendingClass
+    sender_id: int
+    content_version_id: int
+    topic_id: int | None = None
+    rate_per_second: int | None = None
+    send_until: datetime | None = None
+    track_opens: bool = True
+    track_clicks: bool = True
+
+
+def create_sending(session: Session, ctx: Context, spec: SendingSpec) -> Sending:
+    """Create a sending that is being prepared; nothing goes out before `start_sending`."""
+    sending = Sending(
+        sending_class=spec.sending_class.value,
+        topic_id=spec.topic_id,
+        sender_id=spec.sender_id,
+        content_version_id=spec.content_version_id,
+        rate_per_second=spec.rate_per_second,
+        send_until=spec.send_until,
+        track_opens=spec.track_opens,
+        track_clicks=spec.track_clicks,
+        state=SendingState.PREPARING.value,
+        key_id=ctx.keys.current,
+        created_at=utc_now(),
+    )
+    session.add(sending)
+    session.flush()
+    return sending
+
+
+def start_sending(session: Session, ctx: Context, sending_id: int) -> None:
+    """Let a prepared sending run; rings for the workers. Safe to repeat."""
+    started = session.execute(
+        update(Sending)
+        .where(Sending.id == sending_id, Sending.state == SendingState.PREPARING.value)
+        .values(state=SendingState.SENDING.value, started_at=utc_now())
+    )
+    if started.rowcount:  # type: ignore[attr-defined]
+        ctx.ring(session, SEND_DUE)
+
+
+def hold_sending(session: Session, sending_id: int, reason: HoldReason, note: str = "") -> bool:
+    """Hold a running sending at its next gate; False where it is not running or held already for another reason."""
+    sending = _locked(session, sending_id)
+    if sending.state not in (SendingState.PREPARING, SendingState.SENDING) or sending.hold_reason:
+        return False
+    sending.hold_reason, sending.hold_note = reason.value, note
+    return True
+
+
+def pause_sending(session: Session, sending_id: int) -> None:
+    """Hold for a person. ConflictError where the sending has ended."""
+    sending = _locked(session, sending_id)
+    if sending.state not in (SendingState.PREPARING, SendingState.SENDING):
+        raise ConflictError(f"the sending is {sending.state}; only a running one can be paused")
+    sending.hold_reason = sending.hold_reason or HoldReason.USER.value
+
+
+def resume_sending(session: Session, ctx: Context, sending_id: int) -> None:
+    """Let a held sending go on. ConflictError where it has ended; safe to repeat."""
+    sending = _locked(session, sending_id)
+    if sending.state not in (SendingState.PREPARING, SendingState.SENDING):
+        raise ConflictError(f"the sending is {sending.state}; it cannot be resumed")
+    sending.hold_reason, sending.hold_note = None, ""
+    ctx.ring(session, SEND_DUE)
+
+
+def cancel_sending(session: Session, sending_id: int) -> int:
+    """End a sending; its queued messages become `cancelled`. Return how many. Safe to repeat."""
+    sending = _locked(session, sending_id)
+    if sending.state in (SendingState.FINISHED, SendingState.CANCELLED):
+        return 0
+    sending.state, sending.hold_reason, sending.finished_at = SendingState.CANCELLED.value, None, utc_now()
+    session.flush()
+    before = [state.value for state in states_before(Fact.CANCELLED)]
+    cancelled = session.execute(
+        update(Message)
+        .where(Message.sending_id == sending_id, Message.state.in_(before))
+        .values(state=MessageState.CANCELLED.value)
+        .execution_options(synchronize_session=False)
+    )
+    return int(cancelled.rowcount)  # type: ignore[attr-defined]
+
+
+def _locked(session: Session, sending_id: int) -> Sending:
+    get_sending(session, sending_id)
+    return session.get_one(Sending, sending_id, with_for_update=True, populate_existing=True)
+
+
+def add_batches(session: Session, rows: Sequence[dict[str, object]]) -> list[int]:
+    """Insert batches (columns of `send_batch`) and return their ids in the order given."""
+    return list(session.scalars(insert(SendBatch).returning(SendBatch.id, sort_by_parameter_order=True), list(rows)))
+
+
+def add_messages(session: Session, rows: Sequence[dict[str, object]]) -> None:
+    """Insert message rows; one that is there already (same sending, recipient, occurrence) is left alone."""
+    if rows:
+        session.connection().execute(_insert_ignoring(session, Message), list(rows))
+
+
+# ------------------------------------------------------------------ facts about messages
+
+
+def apply_event(session: Session, event: DeliveryEvent) -> bool:
+    """Take in one fact; True where it is new. SMTP-time replies, reports and tracking all come through here."""
+    return apply_events(session, [event]) == 1
+
+
+def apply_events(session: Session, events: Sequence[DeliveryEvent]) -> int:
+    """Take in facts and return how many are new: event rows, state, engagement, suppression and consent in one go.
+
+    Facts about messages that do not exist are dropped; repeats change nothing.
+    """
+    messages = _messages_of(session, events)
+    known = [event for event in events if event.message_id in messages]
+    consent.lock_addresses(session, _addresses_at_stake(known, messages))
+    new = _insert_events(session, known, messages)
+    for event in new:
+        _apply(session, event, messages[event.message_id])
+    return len(new)
+
+
+def _messages_of(session: Session, events: Iterable[DeliveryEvent]) -> dict[int, Message]:
+    ids = sorted({event.message_id for event in events})
+    return {message.id: message for message in session.scalars(select(Message).where(Message.id.in_(ids)))}
+
+
+_GRAVE = (EventKind.HARD_BOUNCE, EventKind.COMPLAINT, EventKind.UNSUBSCRIBE)
+
+
+def _addresses_at_stake(events: Iterable[DeliveryEvent], messages: dict[int, Message]) -> list[int | None]:
+    return [messages[event.message_id].address_id for event in events if event.kind in _GRAVE]
+
+
+def _insert_events(
+    session: Session, events: Sequence[DeliveryEvent], messages: dict[int, Message]
+) -> list[DeliveryEvent]:
+    if not events:
+        return []
+    by_key = {event.dedupe_key: event for event in events}
+    rows = [_event_row(event, messages[event.message_id]) for event in by_key.values()]
+    added = session.scalars(_insert_ignoring(session, Event).returning(Event.dedupe_key), rows)
+    keys = set(added)
+    return [event for key, event in by_key.items() if key in keys]
+
+
+def _event_row(event: DeliveryEvent, message: Message) -> dict[str, object]:
+    return {
+        "message_id": message.id,
+        "sending_id": message.sending_id,
+        "contact_id": message.contact_id,
+        "kind": event.kind.value,
+        "hit_class": event.hit_class.value if event.hit_class else None,
+        "at": event.at,
+        "tracked_link_id": event.link,
+        "reason": event.reason,
+        "code": event.code,
+        "dedupe_key": event.dedupe_key,
+        "detail": dict(event.detail),
+    }
+
+
+def _insert_ignoring(session: Session, table: type[Event] | type[Message]):  # type: ignore[no-untyped-def]
+    """INSERT … ON CONFLICT DO NOTHING in the words of the session's engine."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
+    if event.proves_acceptance:
+        _resolve_unknown(event, message)
+    if event.kind in (EventKind.OPEN, EventKind.CLICK):
+        _note_engagement(session, event, message)
+    elif event.kind is EventKind.HARD_BOUNCE:
+        _suppress_hard(session, event, message)
+    elif event.kind in (EventKind.COMPLAINT, EventKind.UNSUBSCRIBE):
+        _change_consent(session, event, message)
+
+
+def _resolve_unknown(event: DeliveryEvent, message: Message) -> None:
+    """What happened later proves that an unknown message was accepted."""
+    becomes = next_status(MessageState(message.state), Fact.EVIDENCE)
+    if becomes is MessageState.ACCEPTED and message.state != becomes:
+        message.state, message.reason = MessageState.ACCEPTED.value, "by_evidence"
+        message.accepted_at = message.gate_at or event.at
+
+
+def _note_engagement(session: Session, event: DeliveryEvent, message: Message) -> None:
+    """Keep the last open of a display or prefetch and the last human click; machines count for nothing."""
+    if message.contact_id is None or event.hit_class is HitClass.MACHINE:
+        return
+    if event.kind is EventKind.CLICK and event.hit_class is not HitClass.HUMAN:
+        return
+    row = session.get(Engagement, message.contact_id)
+    if row is None:
+        row = Engagement(contact_id=message.contact_id)
+        session.add(row)
+    column = "last_open_at" if event.kind is EventKind.OPEN else "last_click_at"
+    before = getattr(row, column)
+    setattr(row, column, event.at if before is None else max(before, event.at))
+
+
+def _suppress_hard(session: Session, event: DeliveryEvent, message: Message) -> None:
+    if message.address_id is None:
+        return
+    address = session.get_one(Address, message.address_id)
+    address.bounce_state = "hard"
+    source = f"bounce: {event.reason or event.code}"
+    consent.suppress(session, address.email_hash, SuppressionReason.HARD_BOUNCE, source, message_id=message.id)
+
+
+def _change_consent(session: Session, event: DeliveryEvent, message: Message) -> None:
+    contact = session.get(Contact, message.contact_id) if message.contact_id else None
+    if contact is None:
+        return
+    source = str(event.detail.get("source", event.kind.value))
+    cause = Cause(source=source, channel=event.kind.value, message_id=message.id)
+    if event.kind is EventKind.COMPLAINT:
+        consent.complain(session, contact, cause)
+        return
+    topic_id = session.scalar(select(Sending.topic_id).where(Sending.id == message.sending_id))
+    if topic_id is not None:
+        consent.unsubscribe(session, contact, topic_id, cause)
+
+
+def revise_hits(session: Session, dedupe_keys: Sequence[str], hit_class: HitClass, reason: str) -> int:
+    """Change the verdict of opens and clicks already taken in; engagement is computed anew. Return how many changed."""
+    changed = session.execute(
+        update(Event)
+        .where(Event.dedupe_key.in_(dedupe_keys), Event.hit_class != hit_class.value)
+        .values(hit_class=hit_class.value, reason=reason)
+        .returning(Event.contact_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for contact_id in {contact_id for (contact_id,) in changed if contact_id is not None}:
+        _recompute_engagement(session, contact_id)
+    return len(changed)
+
+
+def _recompute_engagement(session: Session, contact_id: int) -> None:
+    row = session.get(Engagement, contact_id)
+    if row is None:
+        return
+    not_machine = Event.hit_class != HitClass.MACHINE.value
+    human = Event.hit_class == HitClass.HUMAN.value
+    mine = Event.contact_id == contact_id
+    newest = select(Event.at).order_by(Event.at.desc()).limit(1)
+    row.last_open_at = session.scalar(newest.where(mine, Event.kind == EventKind.OPEN.value, not_machine))
+    row.last_click_at = session.scalar(newest.where(mine, Event.kind == EventKind.CLICK.value, human))
+
+
+def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
+    """Queue an unknown message again because a person asked for it; the caller writes the audit line.
+
+    The second copy passes the same gate and carries the same Message-ID. False where it is not unknown any more.
+    """
+    message = session.get(Message, message_id, with_for_update=True)
+    if message is None or next_status(MessageState(message.state), Fact.RESEND) is not MessageState.QUEUED:
+        return False
+    old = session.get_one(SendBatch, message.batch_id)
+    (batch_id,) = add_batches(
+        session,
+        [
+            {
+                "sending_id": message.sending_id,
+                "provider": old.provider,
+                "ordinal": old.ordinal,
+                "state": "ready",
+                "not_before": ctx.clock.now(),
+                "token": 0,
+                "claims": 0,
+            }
+        ],
+    )
+    message.state, message.reason, message.batch_id = MessageState.QUEUED.value, "resend", batch_id
+    message.gate_token = None
+    session.execute(
+        update(Sending)
+        .where(Sending.id == message.sending_id, Sending.state == SendingState.FINISHED.value)
+        .values(state=SendingState.SENDING.value, finished_at=None)
+    )
+    ctx.ring(session, SEND_DUE)
+    return True

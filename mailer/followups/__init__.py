@@ -1,0 +1,1 @@
+"""Tasks for people: who should call whom, by when, and what came of it."""
