@@ -52,11 +52,16 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One mail to one recipient. `body` is header and content with CRLF line ends; `mail_from` may be empty."""
+    """One mail to one recipient. `body` is header and content; `mail_from` may be empty.
+
+    `is_clean`: the body is known to have CRLF line ends only, the last one included, and no line with a leading dot, as
+    mime.py and content/render.py make it. That saves looking, a quarter of the work of sending.
+    """
 
     mail_from: str
     rcpt_to: str
     body: bytes
+    is_clean: bool = False
 
 
 class _State(StrEnum):
@@ -242,7 +247,7 @@ class Connection(asyncio.Protocol):
             raise self._lost()
         self._state = _State.OFFERING
         self._refusal = self._early = None
-        self._body = prepare_body(envelope.body)
+        self._body = envelope.body if envelope.is_clean else prepare_body(envelope.body)
         self._unsent.extend(self._commands(envelope))
         self._waiter = self._loop.create_future()
         self._send_commands()
