@@ -1,0 +1,1 @@
+"""Designs, frozen contents, templates, links: from MJML to the bytes of one message."""
