@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
                 mend="use smtps://, or starttls=no on your own host",
             )
         await self._ask(Phase.STARTTLS, b"STARTTLS\r\n")
-        if self._buffer:  # anything sent in the clear after the reply was not sent by the relay (CVE-2011-0411)
+        if self._buffer or self.is_closed:  # anything sent in the clear after the reply was not sent by the relay (CVE-2011-0411)
             raise TemporaryTransportError(f"{self.relay.host} sent text before the TLS handshake")
         try:
             async with asyncio.timeout(self._timeouts.connect):
@@ -200,7 +200,9 @@ class Connection(asyncio.Protocol):
             raise _untrusted(self.relay, error) from error
         except (OSError, TimeoutError) as error:
             raise TemporaryTransportError(f"TLS handshake with {self.relay.host} failed: {error}") from error
-        self._use(cast("asyncio.Transport", secured))
+        if secured is None:  # what asyncio returns when the connection was lost meanwhile
+            raise self._lost()
+        self._use(secured)
 
     async def _authenticate(self) -> None:
         """Prove who we are: PLAIN (RFC 4616), else LOGIN. The secret appears in no message."""
