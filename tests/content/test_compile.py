@@ -40,8 +40,9 @@ CASES = {
         "example.com/yes",
     ),
     "loop in table": (
-        "<mj-section><mj-column><mj-table>{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}"
-        "</mj-table></mj-column></mj-section>",
+        "<mj-section><mj-column><mj-table>"
+        + "{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}"
+        + "</mj-table></mj-column></mj-section>",
         r"<tr><td[^>]*>one</td></tr><tr><td[^>]*>two</td></tr>",
     ),
     "title": (SECTION.format("a"), "<title>T 3</title>"),

@@ -117,7 +117,8 @@ def codes(spec, *samples):
 
 def own(body: str, **overrides) -> ContentSpec:
     footer = '<a href="{{ unsubscribe_url }}">Unsubscribe</a> {{ sender.postal_address }}'
-    mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>{body} {footer}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    text = f"<mj-text>{body} {footer}</mj-text>"
+    mjml = f"<mjml><mj-body><mj-section><mj-column>{text}</mj-column></mj-section></mj-body></mjml>"
     return ContentSpec(**{"mjml": mjml, "subject": "S"} | overrides)
 
 
