@@ -66,7 +66,7 @@ class ReplyVerdict:
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?=[\s:;,#)\]-]|$)[:;,]?\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _THROTTLE_CODES = (421, 454)
-_SENDER_CODES = (530, 534, 535, 538, 550, 554)
+_AUTH_CODES = (530, 534, 535, 538)  # RFC 4954, section 6
 _STEPS = {
     Blame.ADDRESS: NextStep.REJECT_ADDRESS,
     Blame.MAILBOX: NextStep.REJECT_MAILBOX,
@@ -146,16 +146,17 @@ def _permanent(code: int, enhanced: str, text: str, reason: Reason, phase: Phase
         return ReplyVerdict(NextStep.RETRY, Blame.UNKNOWN, Reason.UNKNOWN, is_permanent=False)
     if blame_of(reason) is Blame.THROTTLE:
         return ReplyVerdict(NextStep.THROTTLE, Blame.THROTTLE, reason, is_permanent=False)
+    if code in _AUTH_CODES or (phase is Phase.MAIL and blame_of(reason) not in (Blame.CONTENT, Blame.POLICY)):
+        kept = reason if blame_of(reason) is Blame.SENDER else Reason.SENDER_REFUSED
+        return ReplyVerdict(NextStep.SENDER_POLICY, Blame.SENDER, kept, is_permanent=True)
     if reason is Reason.UNKNOWN:
-        return _by_phase(code, enhanced, phase)
+        return _by_phase(phase)
     step = NextStep.REJECT_MAILBOX if blame_of(reason) is Blame.NETWORK else _STEPS[blame_of(reason)]
     return ReplyVerdict(step, blame_of(reason), reason, is_permanent=True)
 
 
-def _by_phase(code: int, enhanced: str, phase: Phase) -> ReplyVerdict:
+def _by_phase(phase: Phase) -> ReplyVerdict:
     """Judge 5yz without a reason that we know: by what was being answered; nobody's address dies of it."""
-    if phase is Phase.MAIL or (code in _SENDER_CODES and enhanced.startswith("5.7.")):
-        return ReplyVerdict(NextStep.SENDER_POLICY, Blame.SENDER, Reason.SENDER_REFUSED, is_permanent=True)
     if phase in (Phase.DATA, Phase.BODY, Phase.DOT):
         return ReplyVerdict(NextStep.CONTENT, Blame.CONTENT, Reason.CONTENT, is_permanent=True)
     return ReplyVerdict(NextStep.REJECT_MAILBOX, Blame.UNKNOWN, Reason.UNKNOWN, is_permanent=True)
