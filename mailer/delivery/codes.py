@@ -106,7 +106,7 @@ def classify_reply(code: int, enhanced: str, text: str, phase: Phase) -> ReplyVe
     reason = _find_reason(enhanced, text, phase)
     if code < 500:  # noqa: PLR2004 - 4yz
         return _temporary(code, enhanced, reason)
-    return _permanent(code, enhanced, text, reason, phase)
+    return _permanent(code, text, reason, phase)
 
 
 def _find_reason(enhanced: str, text: str, phase: Phase) -> Reason:
@@ -141,7 +141,7 @@ def _temporary(code: int, enhanced: str, reason: Reason) -> ReplyVerdict:
     return ReplyVerdict(NextStep.RETRY, blame_of(reason), reason, is_permanent=False)
 
 
-def _permanent(code: int, enhanced: str, text: str, reason: Reason, phase: Phase) -> ReplyVerdict:
+def _permanent(code: int, text: str, reason: Reason, phase: Phase) -> ReplyVerdict:
     if reason in HARD_REASONS and says_try_later(text):
         return ReplyVerdict(NextStep.RETRY, Blame.UNKNOWN, Reason.UNKNOWN, is_permanent=False)
     if blame_of(reason) is Blame.THROTTLE:

@@ -147,7 +147,7 @@ def test_a_reply_is_one_safe_line() -> None:
     [
         ("Ok: queued as 4VxYz12abc", "4VxYz12abc"),
         ("OK id=1rAbCd-0001Xy-2B", "1rAbCd-0001Xy-2B"),
-        ("Ok 010001890abcdef0-12345678-1234-1234-123456789abc-000000", "010001890abcdef0-12345678-1234-1234-123456789abc-000000"),
+        ("Ok 010001890abcdef0-12345678-1234-1234-000000", "010001890abcdef0-12345678-1234-1234-000000"),
         ("<abc@example.com> [InternalId=123, Hostname=X] Queued mail for delivery", "abc@example.com"),
         ("Great success", ""),
         ("OK", ""),
