@@ -135,3 +135,16 @@ document.addEventListener('click', (event) => {
 
 document.querySelectorAll('[data-counted]').forEach(counted);
 document.querySelectorAll('template[data-toast]').forEach((one) => toast(one.dataset.toast, one.dataset.kind));
+
+// ---- the side bar on small screens
+document.addEventListener('click', (event) => {
+  const toggle = event.target.closest('[data-toggle-side]');
+  const side = document.querySelector('#side');
+  if (toggle) {
+    const shown = side.classList.toggle('show');
+    toggle.setAttribute('aria-expanded', String(shown));
+  } else if (side?.classList.contains('show') && !event.target.closest('#side')) {
+    side.classList.remove('show');
+    document.querySelector('[data-toggle-side]').setAttribute('aria-expanded', 'false');
+  }
+});

@@ -1,0 +1,165 @@
+"""The web application: a factory that puts kit and pages together. The tracking endpoint is mounted in web.py."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request
+from flask_babel import Babel
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from mailer.accounts import queries as accounts
+from mailer.accounts.views import settings, signing, staff
+from mailer.assets import static_dir, templates_dir
+from mailer.context import Context
+from mailer.schema.workspace import Workspace
+from mailer.web.access import CurrentUser, guard_routes, public
+from mailer.web.csp import add_headers
+from mailer.web.errors import handle_errors
+from mailer.web.formats import add_formats, zone_name
+from mailer.web.navigation import sections_for
+from mailer.web.paging import page_address
+from mailer.web.requests import EXTENSION, app_context
+from mailer.web.words import OUTCOMES, ROLE_WORDS, reason_word, state_word
+from mailer.workspace.queries import get_workspace
+
+SESSION_LIFETIME = timedelta(hours=12)
+MAX_FORM_BYTES = 2 * 1024 * 1024
+
+ADMIN_PAGES: tuple[Blueprint, ...] = (
+    signing.pages,
+    staff.pages,
+    staff.audit_pages,
+    settings.pages,
+    settings.sender_pages,
+)
+PUBLIC_PAGES: tuple[Blueprint, ...] = ()
+_PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
+
+
+def create_app(ctx: Context) -> Flask:
+    """Return the Flask application for `ctx`."""
+    app = Flask("mailer", static_folder=None, template_folder=templates_dir())
+    app.extensions[EXTENSION] = ctx
+    app.config.update(_config(ctx))
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "autoescape": True}
+    _add_static(app)
+    _add_health(app)
+    _add_login(app)
+    Babel(app, timezone_selector=zone_name)
+    csrf = CSRFProtect(app)
+    for page in ADMIN_PAGES:
+        app.register_blueprint(page)
+    for page in PUBLIC_PAGES:
+        app.register_blueprint(page)
+        csrf.exempt(page)  # no cookie says who asks there: the signed token in the address does
+    guard_routes(app)
+    add_headers(app)
+    handle_errors(app)
+    add_formats(app)
+    _add_template_values(app)
+    return app
+
+
+def _config(ctx: Context) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": ctx.keys.session,
+        "SESSION_COOKIE_NAME": "mailer_session",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": ctx.settings.public_url.startswith("https://"),
+        "PERMANENT_SESSION_LIFETIME": SESSION_LIFETIME,
+        "MAX_CONTENT_LENGTH": MAX_FORM_BYTES,
+        "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
+        "BABEL_DEFAULT_LOCALE": "en",
+    }
+
+
+def _add_static(app: Flask) -> None:
+    """Serve the built assets; their address carries the stamp of the build, so browsers may keep them."""
+    folder = static_dir()
+    app.static_folder = folder
+    app.jinja_env.globals["asset_stamp"] = _stamp(folder)
+
+    @public
+    def static(name: str) -> Response:
+        response = app.send_static_file(name)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+    app.add_url_rule("/static/<path:name>", "static", static)
+
+
+def _stamp(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "stamp.json").read_text(encoding="ascii"))["stamp"])[:12]
+    except OSError:
+        return "unbuilt"
+
+
+def _add_health(app: Flask) -> None:
+    """Liveness and readiness, for supervisors and load balancers."""
+
+    @app.get("/healthz")
+    @public
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/readyz")
+    @public
+    def readyz() -> Response:
+        try:
+            with app_context().read() as session:
+                session.execute(text("SELECT 1"))
+        except OperationalError:
+            return Response("the database is away\n", status=503, mimetype="text/plain")
+        return Response("ok\n", mimetype="text/plain")
+
+
+def _add_login(app: Flask) -> None:
+    login = LoginManager(app)
+    login.session_protection = None  # addresses of phones change; the version in the session ends it
+
+    @login.user_loader  # type: ignore[untyped-decorator]
+    def load(key: str) -> CurrentUser | None:
+        number, _, version = key.partition(".")
+        if not number.isdecimal() or not version.isdecimal():
+            return None
+        with app_context().read() as session:
+            found = accounts.find_staff_by_id(session, int(number))
+        return signing.current_user_of(found) if found and found.session_version == int(version) else None
+
+
+def _add_template_values(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        state_word=state_word,
+        reason_word=reason_word,
+        page_address=page_address,
+        ROLES=ROLE_WORDS,
+        OUTCOMES=OUTCOMES,
+    )
+    app.before_request(_read_workspace)
+
+    @app.context_processor
+    def values() -> dict[str, Any]:
+        signed_in = "workspace" in g and current_user.is_authenticated
+        return {
+            "workspace": g.get("workspace"),
+            "sections": sections_for(current_user) if signed_in else [],
+            "is_signed_in": signed_in,
+            "find_endpoint": "contacts.index" if "contacts.index" in app.view_functions else "",
+        }
+
+
+def _read_workspace() -> None:
+    """Read what the frame of every staff page shows: the workspace's name, zone and whether all is stopped."""
+    if request.endpoint in {"static", "healthz", "readyz", None} or request.blueprint in _PUBLIC_NAMES:
+        return
+    with app_context().read() as session:
+        workspace: Workspace = get_workspace(session)
+    g.workspace = workspace
+    g.zone = (current_user.timezone if current_user.is_authenticated else "") or workspace.timezone

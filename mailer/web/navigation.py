@@ -1,0 +1,77 @@
+"""The side bar: which pages there are, for whom, under which heading."""
+
+from dataclasses import dataclass
+
+from flask import current_app, request
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+from mailer.web.access import CurrentUser, stated_access
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the side bar; `also` are blueprints and endpoints whose pages belong to it."""
+
+    endpoint: str
+    label: LazyString
+    icon: str
+    also: tuple[str, ...] = ()
+
+
+SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
+    (
+        "",
+        (
+            Entry("dashboard.show", _("Dashboard"), "grid-1x2"),
+            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.")),
+            Entry("followups.index", _("Follow-ups"), "check2-square", ("followups.",)),
+        ),
+    ),
+    (
+        _("Audience"),
+        (
+            Entry("contacts.index", _("Contacts"), "people", ("contacts.", "imports.")),
+            Entry("segments.index", _("Segments"), "funnel", ("segments.",)),
+        ),
+    ),
+    (_("Content"), (Entry("designs.index", _("Designs"), "palette", ("designs.",)),)),
+    (
+        _("Deliverability"),
+        (
+            Entry("rates.show", _("Bounces and rates"), "activity", ("rates.", "bounces.")),
+            Entry("suppressions.index", _("Suppressions"), "slash-circle", ("suppressions.",)),
+            Entry("inbox.index", _("Inbox of the catcher"), "inbox", ("inbox.",)),
+        ),
+    ),
+    (
+        _("Settings"),
+        (
+            Entry("settings.show", _("Workspace"), "sliders", ("settings.",)),
+            Entry("senders.index", _("Sender profiles"), "person-badge", ("senders.",)),
+            Entry("topics.index", _("Topics"), "tags", ("topics.",)),
+            Entry("staff.index", _("Staff"), "people-fill", ("staff.",)),
+            Entry("audit.index", _("Audit"), "journal-text", ("audit.",)),
+        ),
+    ),
+)
+
+
+def sections_for(user: CurrentUser) -> list[tuple[LazyString | str, list[tuple[Entry, bool]]]]:
+    """Return headings with the entries that `user` may open, each with whether it is the present page."""
+    shown = []
+    for heading, entries in SECTIONS:
+        allowed = [(entry, _is_here(entry)) for entry in entries if _may_open(user, entry.endpoint)]
+        if allowed:
+            shown.append((heading, allowed))
+    return shown
+
+
+def _may_open(user: CurrentUser, endpoint: str) -> bool:
+    stated = stated_access(current_app.view_functions.get(endpoint))
+    return stated is not None and user.has_role(*stated.roles)
+
+
+def _is_here(entry: Entry) -> bool:
+    here = request.endpoint or ""
+    return here == entry.endpoint or here.startswith(entry.also) if entry.also else here == entry.endpoint

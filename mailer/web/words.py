@@ -1,0 +1,138 @@
+"""Words for states: what the pages call them, with an icon and a tone. Never colour alone."""
+
+from dataclasses import dataclass
+
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+
+@dataclass(frozen=True)
+class StateWord:
+    """How a state is shown; tone is ok, warn, bad, info or empty for calm."""
+
+    label: LazyString
+    icon: str
+    tone: str = ""
+
+
+STATE_WORDS: dict[str, StateWord] = {
+    # campaigns and sendings
+    "draft": StateWord(_("Draft"), "pencil"),
+    "scheduled": StateWord(_("Scheduled"), "clock", "info"),
+    "preparing": StateWord(_("Preparing"), "gear", "info"),
+    "sending": StateWord(_("Sending"), "send", "info"),
+    "paused": StateWord(_("Paused"), "pause-fill", "warn"),
+    "finished": StateWord(_("Finished"), "check2-all", "ok"),
+    "cancelled": StateWord(_("Cancelled"), "x-lg"),
+    "missed": StateWord(_("Missed its start"), "alarm", "bad"),
+    # messages
+    "queued": StateWord(_("Queued"), "hourglass"),
+    "transmitting": StateWord(_("Sending"), "send", "info"),
+    "accepted": StateWord(_("Accepted"), "check2", "ok"),
+    "delivered": StateWord(_("Delivered"), "check2-all", "ok"),
+    "failed": StateWord(_("Failed"), "x-octagon", "bad"),
+    "skipped": StateWord(_("Skipped"), "skip-forward"),
+    "unknown": StateWord(_("Unknown"), "question-lg", "warn"),
+    "expired": StateWord(_("Expired"), "hourglass-bottom"),
+    "quarantined": StateWord(_("Quarantined"), "shield-exclamation", "bad"),
+    "deferred": StateWord(_("Deferred"), "arrow-repeat", "warn"),
+    "bounced_hard": StateWord(_("Bounced hard"), "envelope-x", "bad"),
+    "bounced_soft": StateWord(_("Bounced soft"), "envelope-exclamation", "warn"),
+    "complained": StateWord(_("Complained"), "hand-thumbs-down", "bad"),
+    # events
+    "hard_bounce": StateWord(_("Hard bounce"), "envelope-x", "bad"),
+    "soft_bounce": StateWord(_("Soft bounce"), "envelope-exclamation", "warn"),
+    "soft_bounces": StateWord(_("Soft bounces"), "envelope-exclamation", "warn"),
+    "delayed": StateWord(_("Delayed"), "arrow-repeat", "warn"),
+    "complaint": StateWord(_("Complaint"), "hand-thumbs-down", "bad"),
+    "open": StateWord(_("Open"), "envelope-open", "info"),
+    "click": StateWord(_("Click"), "cursor", "ok"),
+    "unsubscribe": StateWord(_("Unsubscribed"), "person-dash", "warn"),
+    # subscriptions, permission, suppressions
+    "subscribed": StateWord(_("Subscribed"), "check2", "ok"),
+    "unsubscribed": StateWord(_("Unsubscribed"), "x-lg"),
+    "pending": StateWord(_("Not confirmed"), "hourglass", "warn"),
+    "consent": StateWord(_("Consent"), "check2-circle", "ok"),
+    "customer": StateWord(_("Customer"), "bag-check", "ok"),
+    "business": StateWord(_("Business"), "building-check", "ok"),
+    "none": StateWord(_("None"), "dash-lg"),
+    "withdrawn": StateWord(_("Withdrawn"), "slash-circle", "bad"),
+    "manual": StateWord(_("By hand"), "hand-index"),
+    "erasure": StateWord(_("Erased"), "eraser", "bad"),
+    "provider": StateWord(_("Provider"), "cloud-slash", "warn"),
+    # the breaker of reputation
+    "ok": StateWord(_("Fine"), "check2-circle", "ok"),
+    "review": StateWord(_("Watch"), "eye", "warn"),
+    "throttled": StateWord(_("Slowed down"), "speedometer", "warn"),
+    "disabled": StateWord(_("Disabled"), "slash-circle", "bad"),
+    # follow-ups
+    "done": StateWord(_("Done"), "check2-circle", "ok"),
+    "to_do": StateWord(_("To do"), "check2-square"),
+    "call": StateWord(_("Call"), "telephone"),
+    "meeting": StateWord(_("Meeting"), "calendar-event"),
+    # imports and reports that came back
+    "running": StateWord(_("Running"), "arrow-repeat", "info"),
+    "received": StateWord(_("Received"), "inbox"),
+    "matched": StateWord(_("Matched"), "link-45deg", "ok"),
+    "unmatched": StateWord(_("Not matched"), "question-lg", "warn"),
+    "ignored": StateWord(_("No bounce"), "dash-lg"),
+    "hard": StateWord(_("Hard"), "envelope-x", "bad"),
+    "soft": StateWord(_("Soft"), "envelope-exclamation", "warn"),
+    "not_bounce": StateWord(_("No bounce"), "dash-lg"),
+    "undetermined": StateWord(_("For a person"), "question-lg", "warn"),
+    # who fetched
+    "human": StateWord(_("Person"), "person", "ok"),
+    "proxy": StateWord(_("Proxy"), "cloud", "warn"),
+    "machine": StateWord(_("Machine"), "robot"),
+    # segments
+    "static": StateWord(_("Static"), "pin-angle"),
+    "dynamic": StateWord(_("Dynamic"), "lightning-charge", "info"),
+    "combined": StateWord(_("Combined"), "intersect", "warn"),
+}
+
+REASONS: dict[str, LazyString] = {
+    "excluded": _("in an excluded segment"),
+    "no_address": _("no address"),
+    "invalid_address": _("address not valid"),
+    "do_not_mail": _("marked do not mail"),
+    "duplicate": _("same address as another contact"),
+    "suppressed": _("suppressed"),
+    "no_permission": _("no permission"),
+    "not_subscribed": _("not subscribed to the topic"),
+    "capped": _("mailed often enough lately"),
+    "render_error": _("template fails for this person"),
+    "user": _("by a person"),
+    "breaker": _("too many bounces or complaints"),
+    "policy": _("refused by policy of the receiver"),
+    "relay_down": _("the relay does not answer"),
+    "audience_changed": _("the audience is not the approved one"),
+    "quota": _("quota used up"),
+    "stop_all": _("everything is stopped"),
+}
+
+OUTCOMES: dict[str, LazyString] = {
+    "reached": _("Reached"),
+    "not_interested": _("Not interested"),
+    "meeting": _("Meeting agreed"),
+    "sale": _("Sale"),
+    "": _("No outcome"),
+}
+
+ROLE_WORDS: dict[str, tuple[LazyString, LazyString]] = {
+    "marketer": (_("Marketer"), _("campaigns, segments, designs, contacts")),
+    "approver": (_("Approver"), _("what a marketer may, and approves")),
+    "sales": (_("Sales"), _("contacts and follow-ups")),
+    "ops": (_("Operations"), _("deliverability, suppressions, stop everything")),
+    "admin": (_("Admin"), _("everything, staff and settings too")),
+}
+
+
+def state_word(state: str) -> StateWord:
+    """Return how `state` is shown; the bare word where it is none of ours."""
+    found = STATE_WORDS.get(state)
+    return found or StateWord(state.replace("_", " ").capitalize(), "circle")
+
+
+def reason_word(reason: str) -> object:
+    """Return how a reason is shown."""
+    return REASONS.get(reason, reason.replace("_", " "))
