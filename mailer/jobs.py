@@ -100,3 +100,16 @@ def celery_config(settings: Settings) -> dict[str, Any]:
 def broker_url(redis_url: str) -> str:
     """Return the broker address as kombu spells it: a unix socket is `redis+socket://`."""
     return redis_url.replace("unix://", "redis+socket://", 1) if redis_url.startswith("unix://") else redis_url
+
+
+_stopping: list[bool] = []
+
+
+def stop_soon() -> None:
+    """Ask long work in this process to come to its end; called by the worker's shut-down signal."""
+    _stopping.append(True)
+
+
+def is_stopping() -> bool:
+    """Whether this process was asked to end."""
+    return bool(_stopping)

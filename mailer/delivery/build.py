@@ -1,0 +1,191 @@
+"""A message becomes an envelope: frozen content, one contact's values, links with tokens, MIME (DESIGN: Content)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer import tokens
+from mailer.clock import utc_now
+from mailer.content.render import Renderer
+from mailer.content.service import get_renderer
+from mailer.context import Context
+from mailer.delivery.claim import Claim
+from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleton
+from mailer.delivery.recipients import Values, load_values
+from mailer.delivery.smtp import Envelope
+from mailer.schema.consent import Topic
+from mailer.schema.contacts import Address
+from mailer.schema.content import ContentVersion, TrackedLink
+from mailer.schema.delivery import Message, Sending
+from mailer.schema.workspace import Sender
+from mailer.statuses import MessageState, SendingClass
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A queued message of a claimed batch, with what its template may know."""
+
+    message_id: int
+    claim: Claim
+    contact_id: int | None
+    address_id: int | None
+    to_email: str
+    attempts: int
+    values: Values
+
+
+@dataclass(frozen=True)
+class Content:
+    """What all messages of a sending share."""
+
+    sending_id: int
+    renderer: Renderer
+    skeleton: Skeleton
+    urls: tuple[str, ...]
+    shared: Mapping[str, Any]
+    topic_id: int
+    key_id: int
+    is_marketing: bool
+    is_test: bool
+    track_opens: bool
+    track_clicks: bool
+
+
+def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
+    """Return the shared part of a sending; it never changes while the sending lives."""
+    sending = session.get_one(Sending, sending_id)
+    version = session.get_one(ContentVersion, sending.content_version_id)
+    sender = session.get_one(Sender, sending.sender_id)
+    topic = session.get(Topic, sending.topic_id) if sending.topic_id else None
+    links = session.scalars(
+        select(TrackedLink.url).where(TrackedLink.content_version_id == version.id).order_by(TrackedLink.ordinal)
+    ).all()
+    is_test = sending.sending_class == SendingClass.TEST
+    is_marketing = sending.sending_class == SendingClass.MARKETING or (is_test and topic is not None)
+    return Content(
+        sending_id=sending.id,
+        renderer=get_renderer(version),
+        skeleton=build_skeleton(_skeleton_spec(ctx, sending, sender, topic)),
+        urls=tuple(links),
+        shared={"sender": _sender_values(sender), **version.data},
+        topic_id=topic.id if topic else 0,
+        key_id=sending.key_id,
+        is_marketing=is_marketing,
+        is_test=is_test,
+        track_opens=sending.track_opens,
+        track_clicks=sending.track_clicks,
+    )
+
+
+def _skeleton_spec(ctx: Context, sending: Sending, sender: Sender, topic: Topic | None) -> SkeletonSpec:
+    domain = sender.from_email.rpartition("@")[2]
+    return SkeletonSpec(
+        from_email=sender.from_email,
+        from_name=sender.from_name,
+        reply_to=sender.reply_to,
+        list_id=f"topic-{topic.id}.{domain}" if topic else "",
+        list_name=topic.name if topic else "",
+        feedback_id=f"{sending.id}:{sending.topic_id or 0}:{sending.sending_class}:{ctx.settings.bounce_domain}",
+        is_automatic=sending.sending_class in (SendingClass.CONFIRMATION, SendingClass.STAFF),
+    )
+
+
+def _sender_values(sender: Sender) -> dict[str, str]:
+    values = {
+        "name": sender.from_name,
+        "email": sender.from_email,
+        "postal_address": sender.postal_address,
+        "organisation_number": sender.organisation_number,
+        "privacy_url": sender.privacy_url,
+        "footer": sender.footer,
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
+    """Return the queued messages of a claimed batch, by id."""
+    rows = session.execute(
+        select(Message, func.coalesce(Message.to_address, Address.email))
+        .outerjoin(Address, Address.id == Message.address_id)
+        .where(Message.batch_id == claim.batch_id, Message.state == MessageState.QUEUED.value)
+        .order_by(Message.id)
+    ).all()
+    ids = [message.contact_id for message, _ in rows if message.contact_id is not None]
+    values = load_values(session, ids)
+    return [
+        Outgoing(
+            message_id=message.id,
+            claim=claim,
+            contact_id=message.contact_id,
+            address_id=message.address_id,
+            to_email=email or "",
+            attempts=message.attempts,
+            values=values.get(message.contact_id or 0, {"contact": {}, "company": {}, "owner": {}}),
+        )
+        for message, email in rows
+    ]
+
+
+def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[str, Any]:
+    """Return the context of the template: values of contact and campaign, and each special link with its token."""
+    keys, settings, message_id = ctx.keys, ctx.settings, outgoing.message_id
+    links: Sequence[str] = content.urls
+    if content.track_clicks and not content.is_test:
+        base = f"{settings.tracking_url}/c/"
+        links = [
+            base + tokens.track_token(keys, tokens.CLICK, message_id, number, key_id=content.key_id)
+            for number in range(len(content.urls))
+        ]
+    pixel = ""
+    if content.track_opens and not content.is_test:
+        token = tokens.track_token(keys, tokens.OPEN, message_id, key_id=content.key_id)
+        pixel = f"{settings.tracking_url}/o/{token}.gif"
+    view = tokens.track_token(keys, tokens.VIEW, message_id, key_id=content.key_id)
+    return {
+        **outgoing.values,
+        **content.shared,
+        "links": links,
+        "pixel_url": pixel,
+        "view_url": f"{settings.public_url}/v/{view}",
+        **_manage_links(ctx, content, outgoing),
+    }
+
+
+def _manage_links(ctx: Context, content: Content, outgoing: Outgoing) -> dict[str, str]:
+    """Links of the person's own: only where the mail is one that can be unsubscribed from."""
+    if not content.is_marketing or outgoing.contact_id is None:
+        return {"unsubscribe_url": "", "preferences_url": ""}
+    message_id = 0 if content.is_test else outgoing.message_id
+    token = tokens.manage_token(ctx.keys, outgoing.contact_id, content.topic_id, message_id)
+    base = ctx.settings.public_url
+    return {"unsubscribe_url": f"{base}/u/{token}", "preferences_url": f"{base}/p/{token}"}
+
+
+def build_envelope(ctx: Context, content: Content, outgoing: Outgoing) -> Envelope:
+    """Return the mail as it goes over the wire.
+
+    Raises:
+        RenderError: a value is missing or the output is too long.
+    """
+    context = build_context(ctx, content, outgoing)
+    verp = tokens.verp_local(ctx.keys, outgoing.message_id, content.key_id)
+    mail_from = f"{verp}@{ctx.settings.bounce_domain}"
+    subject = content.renderer.subject(context)
+    local = tokens.message_id_local(ctx.keys, outgoing.message_id, content.key_id)
+    body = content.skeleton.assemble(
+        Variable(
+            to_email=outgoing.to_email,
+            subject=f"[Test] {subject}" if content.is_test else subject,
+            message_id=f"{local}@{ctx.settings.bounce_domain}",
+            date=utc_now(),
+            text_qp=content.renderer.text_qp(context),
+            html_qp=content.renderer.html_qp(context),
+            unsubscribe_url=context["unsubscribe_url"],
+            unsubscribe_mailto=f"{mail_from}?subject=unsubscribe" if context["unsubscribe_url"] else "",
+            reference=verp,
+        )
+    )
+    return Envelope(mail_from, outgoing.to_email, body)

@@ -1,0 +1,70 @@
+"""Gathers bodies that wait for their dot into groups and asks the gate for each group: one gate in flight a worker."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from mailer.delivery.gate import Candidate, GateResult
+
+GROUP = 40
+WAIT_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The gate's word on one message: may its dot go, when the gate committed, and why not where it was skipped."""
+
+    is_permitted: bool
+    at: float
+    skipped: str = ""
+
+
+class Gatekeeper:
+    """Fires at `group` bodies or after 10 ms. `judge` runs the gate's transaction elsewhere and may raise."""
+
+    def __init__(self, judge: Callable[[Sequence[Candidate]], Awaitable[GateResult]], group: int) -> None:
+        self._judge = judge
+        self._group = max(1, min(group, GROUP))
+        self._waiting: list[tuple[Candidate, asyncio.Future[Pass]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def ask(self, candidate: Candidate) -> Pass:
+        """Wait for the gate's word. Raises what the gate raised: nothing is permitted then."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Pass] = loop.create_future()
+        self._waiting.append((candidate, future))
+        if len(self._waiting) >= self._group:
+            self._fire()
+        elif self._timer is None:
+            self._timer = loop.call_later(WAIT_SECONDS, self._fire)
+        return await future
+
+    def _fire(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._running is None and self._waiting:
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+                await self._judge_group(group)
+        finally:
+            self._running = None
+
+    async def _judge_group(self, group: list[tuple[Candidate, "asyncio.Future[Pass]"]]) -> None:
+        try:
+            result = await self._judge([candidate for candidate, _ in group])
+        except Exception as error:  # noqa: BLE001 - handed to every waiter
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        committed_at = asyncio.get_running_loop().time()
+        for candidate, future in group:
+            if not future.done():
+                permitted = candidate.message_id in result.passed
+                future.set_result(Pass(permitted, committed_at, result.skipped.get(candidate.message_id, "")))

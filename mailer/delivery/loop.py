@@ -1,0 +1,43 @@
+"""One run of the send worker, and of the reaper: what tasks call."""
+
+import asyncio
+from collections.abc import Callable
+
+import uvloop
+
+from mailer.context import Context
+from mailer.delivery.engine import Engine, Report
+from mailer.delivery.reaper import Reaped, reap
+from mailer.delivery.transports import load_plan
+from mailer.log import get_logger
+
+log = get_logger("delivery")
+RUN_SECONDS = 60.0
+
+
+def send_due(ctx: Context, *, seconds: float = RUN_SECONDS, is_stopping: Callable[[], bool] = lambda: False) -> Report:
+    """Send what is due, over all sendings, for at most `seconds` or until nothing is due.
+
+    Raises:
+        SetupError: no relay is set.
+    """
+    with ctx.read() as session:
+        plan = load_plan(session, ctx)
+
+    async def run() -> Report:
+        return await Engine(ctx, plan, is_stopping).run(seconds)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(run())
+    if report.batches:
+        log.info("sent", batches=report.batches, results=report.results, **report.by_fact)
+    return report
+
+
+def reap_now(ctx: Context) -> Reaped:
+    """Set right what dead workers left behind."""
+    with ctx.write() as session:
+        reaped = reap(session, ctx.clock.now())
+    if reaped.batches or reaped.unknown or reaped.finished:
+        log.info("reaped", batches=reaped.batches, unknown=reaped.unknown, finished=reaped.finished)
+    return reaped

@@ -1,0 +1,63 @@
+"""What a template may know about a contact, as plain dictionaries.
+
+Empty values are left out, so that a template must say what to print instead (FEATURES M4: never "Hello ,").
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.schema.accounts import Staff
+from mailer.schema.contacts import Address, Company, Contact, ContactTag, Tag
+
+_CONTACT = (
+    "external_id", "first_name", "last_name", "title", "phone", "language", "timezone", "country", "city", "category",
+)  # fmt: skip
+_COMPANY = ("name", "domain", "industry", "category", "country")
+
+Values = Mapping[str, Mapping[str, Any]]
+
+
+def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Values]:
+    """Return `contact`, `company` and `owner` of each contact, by id; two statements for any number."""
+    owner_name = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
+    columns = [getattr(Contact, name) for name in _CONTACT]
+    company = [getattr(Company, name) for name in _COMPANY]
+    rows = session.execute(
+        select(Contact.id, Contact.data, Address.email, owner_name, Staff.email, *columns, *company)
+        .outerjoin(Address, Address.id == Contact.address_id)
+        .outerjoin(Company, Company.id == Contact.company_id)
+        .outerjoin(Staff, Staff.id == func.coalesce(Contact.owner_id, Company.owner_id))
+        .where(Contact.id.in_(contact_ids))
+    )
+    tags = _tags(session, contact_ids)
+    found: dict[int, Values] = {}
+    for contact_id, data, email, owner, owner_email, *rest in rows:
+        plain = dict(zip(_CONTACT, rest, strict=False))
+        firm = _filled(dict(zip(_COMPANY, rest[len(_CONTACT) :], strict=True)))
+        contact = _filled(data | plain | {"email": email, "company": firm.get("name"), "tags": tags.get(contact_id)})
+        found[contact_id] = {
+            "contact": contact,
+            "company": firm,
+            "owner": _filled({"name": owner, "email": owner_email}),
+        }
+    return found
+
+
+def _tags(session: Session, contact_ids: Sequence[int]) -> dict[int, list[str]]:
+    rows = session.execute(
+        select(ContactTag.contact_id, Tag.name)
+        .join(Tag, Tag.id == ContactTag.tag_id)
+        .where(ContactTag.contact_id.in_(contact_ids))
+        .order_by(ContactTag.contact_id, Tag.name)
+    )
+    found: dict[int, list[str]] = {}
+    for contact_id, name in rows:
+        found.setdefault(contact_id, []).append(name)
+    return found
+
+
+def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value not in (None, "", [])}

@@ -1,0 +1,97 @@
+"""The worker's side of the database: one thread of its own, so that SMTP goes on while a transaction runs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from mailer.context import Context
+from mailer.delivery import claim as claims
+from mailer.delivery.build import Content, Outgoing, load_content, load_outgoing
+from mailer.delivery.claim import Claim
+from mailer.delivery.gate import Candidate, GateResult, pass_gate
+from mailer.delivery.outcome import Outcome
+from mailer.delivery.results import record_results
+from mailer.delivery.service import apply_events, hold_sending
+from mailer.log import get_logger
+from mailer.statuses import HoldReason
+
+log = get_logger("delivery")
+P = ParamSpec("P")
+T = TypeVar("T")
+_RETRY_SECONDS = 0.5
+
+
+class Store:
+    """Every statement of a send worker. Methods that end in nothing but SQL run in the store's own thread."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in the store's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+
+    def close(self) -> None:
+        """Wait for what is running."""
+        self._thread.shutdown()
+
+    def list_due(self) -> list[int]:
+        """Return the sendings that have something due."""
+        with self._ctx.read() as session:
+            return claims.list_due_sendings(session, self._ctx.clock.now())
+
+    def claim(self, sending_id: int) -> tuple[Claim, list[Outgoing]] | None:
+        """Claim a batch and load its messages; None where there is nothing to send."""
+        with self._ctx.write() as session:
+            claim = claims.claim_batch(session, sending_id, self._ctx.clock.now())
+            if claim is None or claims.isolate_poison(session, claim):
+                return None
+        with self._ctx.read() as session:
+            return claim, load_outgoing(session, claim)
+
+    def content(self, sending_id: int) -> Content:
+        """Load what the messages of a sending share."""
+        with self._ctx.read() as session:
+            return load_content(session, self._ctx, sending_id)
+
+    def judge(self, candidates: Sequence[Candidate]) -> GateResult:
+        """Run the gate; its commit is what permits the dots."""
+        with self._ctx.write() as session:
+            return pass_gate(session, candidates)
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down results and their events. Repeated until the database takes it: the SMTP part never is."""
+        while True:
+            try:
+                with self._ctx.write() as session:
+                    record_results(session, [outcome.result for outcome in outcomes])
+                    apply_events(session, [outcome.event for outcome in outcomes if outcome.event])
+            except DBAPIError as error:
+                log.warning("results_wait", count=len(outcomes), error=type(error).__name__)
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def renew(self, held: Sequence[Claim]) -> None:
+        """Prolong the leases that are still mine."""
+        with self._ctx.write() as session:
+            claims.renew_leases(session, held)
+
+    def release(self, claim: Claim, *, has_progress: bool, wait_seconds: float = 0) -> None:
+        """Give a batch back, to be claimed again after `wait_seconds` where something is left in it."""
+        with self._ctx.write() as session:
+            not_before = self._ctx.clock.now()
+            if wait_seconds > 0:
+                not_before += timedelta(seconds=wait_seconds)
+            claims.release_batch(session, claim, not_before=not_before, has_progress=has_progress)
+
+    def hold(self, sending_id: int, reason: HoldReason, note: str) -> None:
+        """Hold a sending at its next gate."""
+        with self._ctx.write() as session:
+            hold_sending(session, sending_id, reason, note)

@@ -1,0 +1,61 @@
+"""Which relay a worker uses and how fast: from the installation's settings and the workspace's limits."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.context import Context
+from mailer.delivery.relays import Relay, parse_relay
+from mailer.errors import SetupError
+from mailer.schema.delivery import Sending
+from mailer.statuses import SendingState
+from mailer.workspace.queries import get_limit
+
+EMBEDDED_RATE = 2_000.0
+EMBEDDED_CONNECTIONS = 20
+
+
+@dataclass(frozen=True)
+class TransportPlan:
+    """A relay and the limits of one run of the loop. `rates`: sendings with a rate of their own."""
+
+    relay: Relay
+    connections: int
+    rate_per_second: float
+    rates: dict[int, int]
+
+    def sending_rate(self, sending_id: int) -> float | None:
+        """Return the rate a sending asked for, None for none of its own."""
+        return self.rates.get(sending_id)
+
+
+def load_plan(session: Session, ctx: Context) -> TransportPlan:
+    """Return the plan for now.
+
+    Raises:
+        SetupError: no relay is set; there is no fall-back outside `mailer up`.
+    """
+    url = ctx.settings.smtp_url.get_secret_value()
+    if not url:
+        raise SetupError("no relay is set, so nothing can be sent", mend="set MAILER_SMTP_URL, or use `mailer up`")
+    rates = session.execute(
+        select(Sending.id, Sending.rate_per_second).where(
+            Sending.state == SendingState.SENDING.value, Sending.rate_per_second.is_not(None)
+        )
+    )
+    own = {sending_id: rate for sending_id, rate in rates if rate is not None}
+    if is_embedded(ctx):
+        return TransportPlan(parse_relay(url), EMBEDDED_CONNECTIONS, EMBEDDED_RATE, own)
+    return TransportPlan(
+        relay=parse_relay(url),
+        connections=int(get_limit(session, "relay_connections")),
+        rate_per_second=get_limit(session, "rate_per_second"),
+        rates=own,
+    )
+
+
+def is_embedded(ctx: Context) -> bool:
+    """Whether mail goes to the catcher of `mailer up`, which needs no care."""
+    port = ctx.settings.embedded_ports.get("catcher")
+    return port is not None and ctx.settings.smtp_url.get_secret_value() == f"smtp://127.0.0.1:{port}"
