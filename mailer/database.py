@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal, select, text
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -106,6 +106,15 @@ class Database:
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
     """Run `callback` after this transaction committed; never where it did not."""
     session.info.setdefault(_AFTER_COMMIT, []).append(callback)
+
+
+def any_row(table: type[DeclarativeBase], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return EXISTS over rows of `table`; every other table in `conditions` is the enclosing statement's.
+
+    SQLAlchemy by itself ties a subquery to the statement directly around it only; a condition on a table further out
+    would become a cross join that is true for everybody.
+    """
+    return select(literal(1)).select_from(table).where(*conditions).correlate_except(table).exists()
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -13,6 +13,8 @@ from mailer.migrations.runner import migrate
 from mailer.settings import Settings
 from mailer.tokens import new_keys
 from tests.support.postgres import Postgres, start_postgres
+from tests.support.sink import Sink, run_sink
+from tests.support.valkey import run_valkey
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -84,3 +86,23 @@ def make_ctx(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Contex
 def ctx(make_ctx: Callable[..., Context]) -> Context:
     """A context on a fresh database, once for each engine."""
     return make_ctx()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a private Valkey, one a test process."""
+    with run_valkey() as url:
+        yield url
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A real SMTP server that keeps what it takes."""
+    with run_sink(Sink()) as running:
+        yield running
+
+
+@pytest.fixture
+def sending_ctx(make_ctx: Callable[..., Context], redis_url: str, sink: Sink) -> Context:
+    """A context whose relay is `sink`."""
+    return make_ctx(redis_url=redis_url, smtp_url=f"smtp://127.0.0.1:{sink.port}")

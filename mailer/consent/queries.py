@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFoundError
@@ -16,6 +16,16 @@ from mailer.statuses import Permission, Purpose, SubscriptionStatus
 def list_topics(session: Session) -> Sequence[Topic]:
     """Return the topics in use, by name."""
     return session.scalars(select(Topic).where(Topic.archived_at.is_(None)).order_by(Topic.name)).all()
+
+
+def count_subscribers(session: Session) -> dict[int, int]:
+    """Return how many contacts are subscribed, by topic id."""
+    rows = session.execute(
+        select(Subscription.topic_id, func.count())
+        .where(Subscription.status == SubscriptionStatus.SUBSCRIBED.value)
+        .group_by(Subscription.topic_id)
+    )
+    return {topic_id: count for topic_id, count in rows}
 
 
 def find_topic(session: Session, name: str) -> Topic | None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.database import database_clock
+from mailer.database import any_row, database_clock
 from mailer.delivery.policy import LEASE, MAX_CLAIMS
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.workspace import Workspace
@@ -28,7 +28,7 @@ class Claim:
 
 def is_running() -> ColumnElement[bool]:
     """The sending may send now: running, not held, and marketing is not stopped for the whole workspace."""
-    stopped = exists(select(Workspace.id).where(Workspace.stopped_at.is_not(None)))
+    stopped = any_row(Workspace, Workspace.stopped_at.is_not(None))
     return and_(
         Sending.state == SendingState.SENDING.value,
         Sending.hold_reason.is_(None),
@@ -38,7 +38,7 @@ def is_running() -> ColumnElement[bool]:
 
 def list_due_sendings(session: Session, now: datetime) -> list[int]:
     """Return the sendings that have a batch due at the business time `now`, oldest first."""
-    due = exists(select(SendBatch.id).where(SendBatch.sending_id == Sending.id, *_is_due(now)))
+    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(now))
     return list(session.scalars(select(Sending.id).where(is_running(), due).order_by(Sending.id)))
 
 
@@ -88,11 +88,10 @@ def is_mine(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 def release_batch(session: Session, claim: Claim, *, not_before: datetime, has_progress: bool) -> None:
     """Give a batch back: `done` where nothing in it is queued or on its way, else ready again at `not_before`."""
-    live = exists(
-        select(Message.id).where(
-            Message.batch_id == claim.batch_id,
-            Message.state.in_([MessageState.QUEUED.value, MessageState.TRANSMITTING.value]),
-        )
+    live = any_row(
+        Message,
+        Message.batch_id == claim.batch_id,
+        Message.state.in_([MessageState.QUEUED.value, MessageState.TRANSMITTING.value]),
     )
     still = session.scalar(select(live))
     values: dict[str, object] = {"lease_until": None}

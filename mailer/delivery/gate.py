@@ -10,11 +10,11 @@ be a gate later than the commit of a withdrawal.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, case, exists, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from mailer.consent.conditions import DEAD_REASONS, has_permission, is_do_not_mail, is_subscribed, is_suppressed
-from mailer.database import database_clock
+from mailer.database import any_row, database_clock
 from mailer.delivery.claim import is_running
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
@@ -83,13 +83,12 @@ def _lock(session: Session, candidates: Sequence[Candidate]) -> None:
 
 def _is_held(held: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     """The message's batch is leased to me: my token, and the lease still runs by the database's clock."""
-    return exists(
-        select(SendBatch.id).where(
-            SendBatch.id == Message.batch_id,
-            tuple_(SendBatch.id, SendBatch.token).in_(held),
-            SendBatch.state == BatchState.LEASED.value,
-            SendBatch.lease_until > database_clock(),
-        )
+    return any_row(
+        SendBatch,
+        SendBatch.id == Message.batch_id,
+        tuple_(SendBatch.id, SendBatch.token).in_(held),
+        SendBatch.state == BatchState.LEASED.value,
+        SendBatch.lease_until > database_clock(),
     )
 
 
@@ -107,40 +106,34 @@ def _is_permitted() -> ColumnElement[bool]:
         ~_is_marked_do_not_mail(),
     )
     service = and_(Sending.sending_class.in_(_SERVICE), ~_is_dead())
-    return exists(
-        select(Sending.id).where(
-            Sending.id == Message.sending_id,
-            is_running(),
-            or_(marketing, service, Sending.sending_class.in_(_UNGATED)),
-        )
+    return any_row(
+        Sending,
+        Sending.id == Message.sending_id,
+        is_running(),
+        or_(marketing, service, Sending.sending_class.in_(_UNGATED)),
     )
 
 
 def _is_suppressed_now() -> ColumnElement[bool]:
-    return exists(
-        select(Address.id).where(Address.id == Message.address_id, is_suppressed(Address.email_hash, Sending.topic_id))
-    )
+    return any_row(Address, Address.id == Message.address_id, is_suppressed(Address.email_hash, Sending.topic_id))
 
 
 def _is_dead() -> ColumnElement[bool]:
-    return exists(
-        select(Address.id).where(
-            Address.id == Message.address_id,
-            or_(is_suppressed(Address.email_hash, None, reasons=DEAD_REASONS), Address.email.is_(None)),
-        )
+    return any_row(
+        Address,
+        Address.id == Message.address_id,
+        or_(is_suppressed(Address.email_hash, None, reasons=DEAD_REASONS), Address.email.is_(None)),
     )
 
 
 def _is_marked_do_not_mail() -> ColumnElement[bool]:
-    return exists(select(Contact.id).where(Contact.id == Message.contact_id, is_do_not_mail()))
+    return any_row(Contact, Contact.id == Message.contact_id, is_do_not_mail())
 
 
 def _skip(session: Session, ids: Sequence[int], held: Sequence[tuple[int, int]]) -> dict[int, str]:
     """Skip, with the reason, those that consent forbids; leave those whose sending or batch is not mine to send."""
-    marketing = exists(
-        select(Sending.id).where(
-            Sending.id == Message.sending_id, is_running(), or_(_refused_marketing(), _refused_service())
-        )
+    marketing = any_row(
+        Sending, Sending.id == Message.sending_id, is_running(), or_(_refused_marketing(), _refused_service())
     )
     rows = session.execute(
         update(Message)
@@ -172,7 +165,7 @@ def _reason() -> ColumnElement[str]:
     """The first reason that applies, in the order of INTERFACES."""
 
     def of_sending(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        return exists(select(Sending.id).where(Sending.id == Message.sending_id, condition))
+        return any_row(Sending, Sending.id == Message.sending_id, condition)
 
     return case(
         (of_sending(and_(Sending.sending_class == _MARKETING, _is_marked_do_not_mail())), SkipReason.DO_NOT_MAIL.value),

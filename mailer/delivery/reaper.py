@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.database import database_clock
+from mailer.database import any_row, database_clock
 from mailer.delivery.policy import TRANSMITTING_LIMIT
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.statuses import LIVE_MESSAGE_STATES, BatchState, MessageState, SendingState
@@ -58,7 +58,7 @@ def _name_unknown(session: Session) -> int:
 
 def _expire(session: Session, now: datetime) -> int:
     """Queued rows of a sending whose time has passed."""
-    late = exists(select(Sending.id).where(Sending.id == Message.sending_id, Sending.send_until < now, _is_open()))
+    late = any_row(Sending, Sending.id == Message.sending_id, Sending.send_until < now, _is_open())
     expired = session.execute(
         update(Message)
         .where(Message.state == MessageState.QUEUED.value, late)
@@ -74,7 +74,7 @@ def _is_open() -> ColumnElement[bool]:
 
 def _finish(session: Session) -> list[int]:
     """Finished is a query: no row is queued or on its way."""
-    live = exists(select(Message.id).where(Message.sending_id == Sending.id, Message.state.in_(LIVE)))
+    live = any_row(Message, Message.sending_id == Sending.id, Message.state.in_(LIVE))
     finished = session.scalars(
         update(Sending)
         .where(and_(_is_open(), ~live))

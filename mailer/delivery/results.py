@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from mailer.database import any_row
 from mailer.delivery.claim import Claim, is_mine
 from mailer.delivery.states import Fact, states_before
 from mailer.schema.base import BigInt
@@ -65,7 +66,7 @@ def _is_mine(*, beyond: bool) -> ColumnElement[bool]:
     token: ColumnElement[int] = bindparam("b_token", type_=BigInt)
     if beyond:
         return Message.gate_token == token
-    leased = exists(select(SendBatch.id).where(SendBatch.id == Message.batch_id, SendBatch.token == token))
+    leased = any_row(SendBatch, SendBatch.id == Message.batch_id, SendBatch.token == token)
     return func.coalesce(Message.gate_token == token, False) | ((Message.state == MessageState.QUEUED.value) & leased)
 
 

@@ -1,6 +1,7 @@
 """Factories: `make_contact(session, **overrides)` and friends write one row with sensible values and return it."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -8,12 +9,17 @@ from sqlalchemy.orm import Session
 
 from mailer.addresses import check_address, hash_address
 from mailer.clock import utc_now
+from mailer.content.service import ContentSpec, freeze_content
+from mailer.context import Context
+from mailer.delivery.service import SendingSpec, add_batches, add_messages, create_sending, start_sending
 from mailer.ids import new_ledger_id
 from mailer.schema.accounts import Staff
 from mailer.schema.consent import Consent, Subscription, Topic
 from mailer.schema.contacts import Activity, Address, Company, Contact
+from mailer.schema.content import ContentVersion
+from mailer.schema.delivery import Sending
 from mailer.schema.workspace import Sender, Workspace
-from mailer.statuses import Permission, Purpose, Role, SubscriptionStatus
+from mailer.statuses import Permission, Purpose, Role, SendingClass, SubscriptionStatus
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -130,3 +136,45 @@ def make_activity(
     now = utc_now()
     values = {"contact_id": contact.id, "kind": kind, "at": now - timedelta(days=days_ago), "created_at": now}
     return _add(session, Activity(**values | overrides))
+
+
+STARTER_MJML = """<mjml><mj-body><mj-section><mj-column>
+<mj-text>Hello {{ contact.first_name | default('there') }}</mj-text>
+<mj-button href="https://example.com/sign-up">Sign up</mj-button>
+<mj-text>{{ sender.postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>"""
+
+
+def make_version(
+    session: Session, ctx: Context, *, mjml: str = STARTER_MJML, subject: str = "News", **more: Any
+) -> ContentVersion:
+    """A frozen content with one tracked link."""
+    return freeze_content(session, ctx, ContentSpec(mjml=mjml, subject=subject, **more))
+
+
+def make_sending(session: Session, ctx: Context, contacts: Sequence[Contact], topic: Topic, **more: Any) -> Sending:
+    """A running sending with one queued message for each contact, in one batch."""
+    spec = SendingSpec(
+        sending_class=more.pop("sending_class", SendingClass.MARKETING),
+        sender_id=make_sender(session).id,
+        content_version_id=make_version(session, ctx, mjml=more.pop("mjml", STARTER_MJML)).id,
+        topic_id=topic.id,
+        **more,
+    )
+    sending = create_sending(session, ctx, spec)
+    (batch_id,) = add_batches(session, [make_batch_row(sending.id)])
+    rows = [
+        {"sending_id": sending.id, "contact_id": contact.id, "address_id": contact.address_id, "to_address": None,
+         "recipient_key": contact.id, "occurrence": 0, "batch_id": batch_id, "state": "queued", "reason": "",
+         "attempts": 0, "reply": ""}
+        for contact in contacts
+    ]  # fmt: skip
+    add_messages(session, rows)
+    start_sending(session, ctx, sending.id)
+    return sending
+
+
+def make_batch_row(sending_id: int, **overrides: Any) -> dict[str, Any]:
+    """The columns of a ready batch."""
+    values = {"sending_id": sending_id, "provider": "other", "ordinal": 0, "state": "ready", "token": 0, "claims": 0}
+    return values | {"not_before": utc_now() - timedelta(minutes=1)} | overrides

@@ -1,0 +1,1 @@
+"""Pages of consent: topics and suppressions for staff, unsubscribe and preferences for everybody."""

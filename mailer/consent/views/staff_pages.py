@@ -1,0 +1,169 @@
+"""Staff pages of consent: topics, suppressions, and an objection by phone or reply (FEATURES C2, C10, C11)."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from flask import Blueprint, Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from mailer.consent import queries, service
+from mailer.consent.queries import SuppressionLine
+from mailer.consent.service import Cause
+from mailer.errors import InputError, MailerError
+from mailer.statuses import SuppressionReason
+from mailer.web.access import MARKETING, OPERATIONS, access, who
+from mailer.web.paging import PAGE_SIZE, cut_page, page_key
+from mailer.web.requests import app_context, done, form_text, page_with_problems
+
+topic_pages = Blueprint("topics", __name__, url_prefix="/topics")
+suppression_pages = Blueprint("suppressions", __name__, url_prefix="/suppressions")
+objection_pages = Blueprint("objections", __name__, url_prefix="/objections")
+CHANNELS = ("phone", "reply", "meeting", "letter")
+_EXPORT_PAGE = 1000
+
+
+@topic_pages.get("")
+@access(*MARKETING)
+def index() -> ResponseReturnValue:
+    """List the topics with a form for another."""
+    with app_context().read() as session:
+        topics = queries.list_topics(session)
+        counts = queries.count_subscribers(session)
+    return render_template("admin/consent/topics.html", topics=topics, counts=counts, values={})
+
+
+@topic_pages.post("")
+@access(*MARKETING)
+def create() -> ResponseReturnValue:
+    """Create a topic; it starts empty."""
+    try:
+        topic = service.create_topic(
+            app_context(),
+            form_text("name"),
+            description=form_text("description"),
+            is_own_products=form_text("is_own_products") == "1",
+        )
+    except MailerError as error:
+        with app_context().read() as session:
+            topics, counts = queries.list_topics(session), queries.count_subscribers(session)
+        return page_with_problems("admin/consent/topics.html", error, topics=topics, counts=counts, values=request.form)
+    return done(_("%(name)s is there; nobody subscribes to it yet.", name=topic.name), url_for("topics.index"))
+
+
+@suppression_pages.get("", endpoint="index")
+@access(*MARKETING, *OPERATIONS)
+def list_suppressions() -> ResponseReturnValue:
+    """List what is suppressed, newest first."""
+    search, reason = request.args.get("q", "").strip()[:100], request.args.get("reason", "")
+    with app_context().read() as session:
+        lines = queries.list_suppressions(
+            session, search=search, reason=reason, before_id=page_key(), limit=PAGE_SIZE + 1
+        )
+    return render_template(
+        "admin/consent/suppressions.html",
+        page=cut_page(lines, _key),
+        search=search,
+        reason=reason,
+        reasons=list(SuppressionReason),
+        liftable=service.LIFTED_BY_STAFF,
+    )
+
+
+@suppression_pages.post("", endpoint="add")
+@access(*MARKETING, *OPERATIONS)
+def add_suppression() -> ResponseReturnValue:
+    """Suppress a typed address."""
+    email = form_text("email")
+    source = f"{who().shown_name}: {form_text('note') or _('by hand')}"
+    is_new = service.add_suppression(app_context(), email, source=source)
+    text = _("%(email)s gets no more mail.", email=email) if is_new else _("%(email)s was suppressed.", email=email)
+    return done(text, url_for("suppressions.index"))
+
+
+@suppression_pages.post("/remove", endpoint="remove")
+@access(*OPERATIONS)
+def lift_suppression() -> ResponseReturnValue:
+    """Lift what staff may lift."""
+    email = form_text("email")
+    service.lift_suppressions(app_context(), email, by=who().id)
+    return done(_("%(email)s may be mailed again where permission allows.", email=email), url_for("suppressions.index"))
+
+
+@suppression_pages.post("/import", endpoint="import_file")
+@access(*MARKETING, *OPERATIONS)
+def import_suppressions() -> ResponseReturnValue:
+    """Suppress the addresses of a file: one a line, or the column `email` of a CSV."""
+    request.max_content_length = 64 * 1024 * 1024
+    upload = request.files.get("file")
+    if upload is None or not upload.filename:
+        raise InputError(_("no file was chosen"), where="file")
+    try:
+        lines = upload.stream.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(_("this is not a text file in UTF-8"), where="file") from error
+    source = _("file %(name)s", name=upload.filename)
+    new, refused = service.import_suppressions(app_context(), _emails(lines), source=source)
+    text = _("%(new)d addresses are new.", new=new)
+    if refused:
+        text += "\n" + _(
+            "%(count)d lines are no addresses, the first: %(first)s", count=len(refused), first=refused[0][0]
+        )
+    return done(text, url_for("suppressions.index"), kind="warning" if refused else "success")
+
+
+@suppression_pages.get("/export", endpoint="export")
+@access(*OPERATIONS)
+def export_suppressions() -> ResponseReturnValue:
+    """Return everything that is suppressed as CSV."""
+    response = Response(_export_lines(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="suppressions.csv"'
+    return response
+
+
+@objection_pages.post("/<int:contact_id>", endpoint="record")
+@access()
+def record_objection(contact_id: int) -> ResponseReturnValue:
+    """Record an objection by phone or reply: everything, or one topic."""
+    channel = form_text("channel") if form_text("channel") in CHANNELS else CHANNELS[0]
+    topic = form_text("topic")
+    cause = Cause(source="objection", channel=channel, by_staff_id=who().id, evidence={"note": form_text("note")})
+    service.object_to_mail(app_context(), contact_id, cause, topic_id=int(topic) if topic.isdecimal() else None)
+    back = form_text("back")
+    target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else url_for("contacts.index")
+    return done(_("Recorded. It holds for every message that has not left."), target)
+
+
+def _emails(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the addresses of a plain list or of the `email` column of a CSV."""
+    rows = csv.reader(lines)
+    column = 0
+    for number, row in enumerate(rows):
+        names = [cell.strip().lower() for cell in row]
+        if number == 0 and any(name in ("email", "e-mail", "address") for name in names):
+            column = next(at for at, name in enumerate(names) if name in ("email", "e-mail", "address"))
+        elif len(row) > column and row[column].strip():
+            yield row[column].strip()
+
+
+def _export_lines() -> Iterator[str]:
+    ctx = app_context()
+    yield "email,reason,scope,topic,source,created_at\n"
+    before: int | None = None
+    while True:
+        with ctx.read() as session:
+            lines = queries.list_suppressions(session, before_id=before, limit=_EXPORT_PAGE)
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows(
+            (line.email or "", line.reason, line.scope, line.topic or "", line.source, line.created_at.isoformat())
+            for line in lines
+        )
+        yield buffer.getvalue()
+        if len(lines) < _EXPORT_PAGE:
+            return
+        before = lines[-1].id
+
+
+def _key(line: SuppressionLine) -> int:
+    return line.id
