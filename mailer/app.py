@@ -15,8 +15,11 @@ from sqlalchemy.exc import OperationalError
 from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.assets import static_dir, templates_dir
+from mailer.consent.views import public_pages, staff_pages
+from mailer.contacts import views as contact_views
 from mailer.context import Context
-from mailer.schema.workspace import Workspace
+from mailer.followups import views as followup_views
+from mailer.reports.views import contact, dashboard, rates
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
 from mailer.web.errors import handle_errors
@@ -32,12 +35,21 @@ MAX_FORM_BYTES = 2 * 1024 * 1024
 
 ADMIN_PAGES: tuple[Blueprint, ...] = (
     signing.pages,
-    staff.pages,
-    staff.audit_pages,
+    dashboard.pages,
+    contact_views.pages,
+    contact.pages,
+    followup_views.pages,
+    rates.pages,
+    staff_pages.suppression_pages,
+    staff_pages.topic_pages,
+    staff_pages.objection_pages,
     settings.pages,
     settings.sender_pages,
+    staff.pages,
+    staff.audit_pages,
 )
-PUBLIC_PAGES: tuple[Blueprint, ...] = ()
+PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages,)
+_WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})
 _PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
 
 
@@ -142,24 +154,25 @@ def _add_template_values(app: Flask) -> None:
         ROLES=ROLE_WORDS,
         OUTCOMES=OUTCOMES,
     )
+    app.jinja_env.globals["has_endpoint"] = app.view_functions.__contains__
     app.before_request(_read_workspace)
 
     @app.context_processor
     def values() -> dict[str, Any]:
-        signed_in = "workspace" in g and current_user.is_authenticated
+        is_signed_in = bool(current_user.is_authenticated) and request.blueprint not in _PUBLIC_NAMES
+        if is_signed_in:
+            _read_workspace()
         return {
             "workspace": g.get("workspace"),
-            "sections": sections_for(current_user) if signed_in else [],
-            "is_signed_in": signed_in,
-            "find_endpoint": "contacts.index" if "contacts.index" in app.view_functions else "",
+            "sections": sections_for(current_user) if is_signed_in else [],
+            "find_endpoint": "contacts.index",
         }
 
 
 def _read_workspace() -> None:
     """Read what the frame of every staff page shows: the workspace's name, zone and whether all is stopped."""
-    if request.endpoint in {"static", "healthz", "readyz", None} or request.blueprint in _PUBLIC_NAMES:
+    if "workspace" in g or request.endpoint in _WITHOUT_FRAME or request.blueprint in _PUBLIC_NAMES:
         return
     with app_context().read() as session:
-        workspace: Workspace = get_workspace(session)
-    g.workspace = workspace
-    g.zone = (current_user.timezone if current_user.is_authenticated else "") or workspace.timezone
+        g.workspace = get_workspace(session)
+    g.zone = (current_user.timezone if current_user.is_authenticated else "") or g.workspace.timezone

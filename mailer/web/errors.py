@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, make_response, render_template
 from flask_babel import gettext as _
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -77,7 +78,8 @@ def _bug(error: Exception) -> Response:
 
 
 def _page(status: int, title: str, problems: object) -> Response:
-    return make_response(render_template("admin/error.html", status=status, title=title, problems=problems), status)
+    template = "admin/error.html" if current_user.is_authenticated else "public/error.html"
+    return make_response(render_template(template, status=status, title=title, problems=problems), status)
 
 
 def _title(status: int) -> str:

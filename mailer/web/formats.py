@@ -44,7 +44,7 @@ def share(part: float | None, whole: float | None, *, digits: int = 1) -> str:
     """Return `part` of `whole` as per cent; a dash where there is no whole."""
     if not whole or part is None:
         return DASH
-    return f"{format_decimal(round(100 * part / whole, digits), decimal_quantization=False)} %"
+    return f"{format_decimal(round(100 * part / whole, digits))} %"
 
 
 def money(minor: int | None, currency: str) -> str:

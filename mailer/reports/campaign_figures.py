@@ -1,0 +1,284 @@
+"""Figures of campaigns: what runs now, the report of one. Unique means distinct messages (FEATURES M15)."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Integer, cast, func, select
+from sqlalchemy.orm import Session
+
+from mailer.delivery.queries import count_states, display_state
+from mailer.reports.figures import count_bounced_later, was_transmitted
+from mailer.schema.campaigns import Campaign
+from mailer.schema.consent import ConsentEvent
+from mailer.schema.contacts import Address, Contact
+from mailer.schema.content import TrackedLink
+from mailer.schema.delivery import Event, Message, Sending
+from mailer.schema.followups import FollowUp
+from mailer.statuses import (
+    ConsentVerdict,
+    EventKind,
+    FollowUpStatus,
+    HitClass,
+    MessageState,
+    SendingState,
+)
+
+HOURS = 72
+SERIES = ("human_opens", "human_clicks", "machine_opens", "machine_clicks")
+_RUNNING = (SendingState.PREPARING.value, SendingState.SENDING.value, SendingState.PAUSED.value)
+
+
+@dataclass(frozen=True)
+class RunningLine:
+    """A campaign on its way."""
+
+    public_id: uuid.UUID
+    name: str
+    status: str
+    reason: str
+    total: int
+    finished: int
+    accepted: int
+
+
+def list_running(session: Session, *, limit: int = 10) -> list[RunningLine]:
+    """Return campaigns that are preparing, sending or held, newest first."""
+    rows = session.execute(
+        select(Campaign, Sending)
+        .join(Sending, Sending.id == Campaign.sending_id)
+        .where(Sending.state.in_(_RUNNING))
+        .order_by(Sending.id.desc())
+        .limit(limit)
+    ).all()
+    lines = []
+    for campaign, sending in rows:
+        states, _skipped = count_states(session, sending.id)
+        status, reason = display_state(session, sending)
+        total = sum(states.values()) - states[MessageState.SKIPPED]
+        waiting = states[MessageState.QUEUED] + states[MessageState.TRANSMITTING]
+        accepted = states[MessageState.ACCEPTED]
+        lines.append(
+            RunningLine(campaign.public_id, campaign.name, status.value, reason, total, total - waiting, accepted)
+        )
+    return lines
+
+
+@dataclass(frozen=True)
+class LinkFigures:
+    """Clicks on one link: distinct messages, people and machines apart."""
+
+    ordinal: int
+    url: str
+    label: str
+    response: str
+    human: int
+    machine: int
+
+
+@dataclass(frozen=True)
+class CampaignFigures:
+    """The report of a sending; counts are of distinct messages."""
+
+    states: dict[str, int]
+    skipped: dict[str, int]
+    transmitted: int
+    bounced_later: int
+    events: dict[tuple[str, str], int]
+    unsubscribed: int
+    follow_ups: dict[str, int]
+    links: Sequence[LinkFigures] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        """Taken by the next server; that proves no more (RFC 5321)."""
+        return self.states[MessageState.ACCEPTED]
+
+    @property
+    def delivered(self) -> int:
+        """Accepted less what bounced later."""
+        return self.accepted - self.bounced_later
+
+    @property
+    def audience(self) -> int:
+        """Everybody there is a row for."""
+        return sum(self.states.values())
+
+    def event(self, kind: str, hit_class: str = "") -> int:
+        """Return messages with at least one such event."""
+        return self.events.get((kind, hit_class), 0)
+
+
+def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
+    """Return the report of a sending."""
+    states, skipped = count_states(session, sending_id)
+    transmitted = session.scalar(
+        select(func.count()).select_from(Message).where(Message.sending_id == sending_id, was_transmitted())
+    )
+    hit_class = func.coalesce(Event.hit_class, "")
+    events = session.execute(
+        select(Event.kind, hit_class, func.count(Event.message_id.distinct()))
+        .where(Event.sending_id == sending_id)
+        .group_by(Event.kind, hit_class)
+    )
+    return CampaignFigures(
+        states=states,
+        skipped=skipped,
+        transmitted=transmitted or 0,
+        bounced_later=count_bounced_later(session, Event.sending_id == sending_id),
+        events={(kind, word): count for kind, word, count in events},
+        unsubscribed=_count_unsubscribed(session, sending_id),
+        follow_ups=_count_follow_ups(session, sending_id),
+        links=list_links(session, sending_id),
+    )
+
+
+def _count_unsubscribed(session: Session, sending_id: int) -> int:
+    """Return people who left by a link of this sending: the ledger carries the message's id (INTERFACES: states)."""
+    query = (
+        select(func.count(ConsentEvent.ledger_id.distinct()))
+        .join(Message, Message.id == ConsentEvent.message_id)
+        .where(
+            Message.sending_id == sending_id,
+            ConsentEvent.verdict.in_((ConsentVerdict.UNSUBSCRIBED.value, ConsentVerdict.WITHDRAWN.value)),
+        )
+    )
+    return session.scalar(query) or 0
+
+
+def _count_follow_ups(session: Session, sending_id: int) -> dict[str, int]:
+    rows = session.execute(
+        select(FollowUp.status, func.count())
+        .join(TrackedLink, TrackedLink.id == FollowUp.tracked_link_id)
+        .join(Sending, Sending.content_version_id == TrackedLink.content_version_id)
+        .where(Sending.id == sending_id)
+        .group_by(FollowUp.status)
+    )
+    found = {status.value: 0 for status in FollowUpStatus}
+    return found | {str(status): int(count) for status, count in rows}
+
+
+def list_links(session: Session, sending_id: int) -> list[LinkFigures]:
+    """Return the links of a sending by human clicks, the most clicked first."""
+    human = func.count(Event.message_id.distinct()).filter(Event.hit_class == HitClass.HUMAN.value)
+    machine = func.count(Event.message_id.distinct()).filter(Event.hit_class != HitClass.HUMAN.value)
+    rows = session.execute(
+        select(TrackedLink, human, machine)
+        .join(Sending, Sending.content_version_id == TrackedLink.content_version_id)
+        .outerjoin(
+            Event,
+            (Event.tracked_link_id == TrackedLink.id)
+            & (Event.sending_id == Sending.id)
+            & (Event.kind == EventKind.CLICK.value),
+        )
+        .where(Sending.id == sending_id)
+        .group_by(TrackedLink.id)
+        .order_by(human.desc(), TrackedLink.ordinal)
+    )
+    return [
+        LinkFigures(link.ordinal, link.url, link.label, link.response, people, machines)
+        for link, people, machines in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Events by time since the start: one label and one count for each step and series."""
+
+    labels: list[str]
+    series: dict[str, list[int]]
+
+
+def list_reactions(session: Session, sending: Sending) -> Curve:
+    """Return opens and clicks over the first 72 hours, people and machines apart, in steps that suit what there is."""
+    start = sending.started_at or sending.created_at
+    minute = _minute_since(session, start)
+    rows = session.execute(
+        select(Event.kind, Event.hit_class, minute, func.count())
+        .where(
+            Event.sending_id == sending.id,
+            Event.kind.in_((EventKind.OPEN.value, EventKind.CLICK.value)),
+            Event.at < start + timedelta(hours=HOURS),
+        )
+        .group_by(Event.kind, Event.hit_class, minute)
+    ).all()
+    last = max((at for _kind, _word, at, _count in rows), default=0)
+    step = _step(last)
+    series = {name: [0] * (last // step + 1) for name in SERIES}
+    for kind, word, at, count in rows:
+        who = "human" if word == HitClass.HUMAN else "machine"
+        series[f"{who}_{kind}s"][max(0, at // step)] += count
+    return Curve([_label(step * number) for number in range(last // step + 1)], series)
+
+
+def _minute_since(session: Session, start: datetime) -> ColumnElement[int]:
+    """Return the whole minutes from `start` to an event, on both engines."""
+    if session.get_bind().dialect.name == "sqlite":
+        seconds = cast(func.strftime("%s", Event.at), Integer) - int(start.timestamp())
+        return cast(seconds / 60, Integer)
+    return cast(func.floor((func.extract("epoch", Event.at) - start.timestamp()) / 60), Integer)
+
+
+def _step(minutes: int) -> int:
+    return next((step for step in (1, 5, 15, 60) if minutes <= step * 60), 120)
+
+
+def _label(minutes: int) -> str:
+    return f"+{minutes // 60}:{minutes % 60:02}"
+
+
+@dataclass(frozen=True)
+class RecipientLine:
+    """A recipient as the report lists them."""
+
+    message_id: int
+    contact: uuid.UUID | None
+    email: str | None
+    name: str
+    state: str
+    reason: str
+    accepted_at: datetime | None
+    reply: str
+
+
+def list_recipients(
+    session: Session, sending_id: int, *, show: str = "", after_id: int = 0, limit: int = 50
+) -> list[RecipientLine]:
+    """Return recipients by message id, in keyset pages; `show` is a message state or an event such as `opened`."""
+    query = (
+        select(Message, Contact, func.coalesce(Message.to_address, Address.email))
+        .outerjoin(Contact, Contact.id == Message.contact_id)
+        .outerjoin(Address, Address.id == Message.address_id)
+        .where(Message.sending_id == sending_id, Message.id > after_id)
+        .order_by(Message.id)
+        .limit(limit)
+    )
+    if show in set(MessageState):
+        query = query.where(Message.state == show)
+    elif show in REACTIONS:
+        kind, word = REACTIONS[show]
+        reacted = select(Event.message_id).where(Event.message_id == Message.id, Event.kind == kind)
+        query = query.where((reacted.where(Event.hit_class == word) if word else reacted).exists())
+    return [
+        RecipientLine(
+            message.id,
+            contact.public_id if contact else None,
+            email,
+            f"{contact.first_name} {contact.last_name}".strip() if contact else "",
+            message.state,
+            message.reason,
+            message.accepted_at,
+            message.reply,
+        )
+        for message, contact, email in session.execute(query)
+    ]
+
+
+REACTIONS = {
+    "opened": (EventKind.OPEN.value, HitClass.HUMAN.value),
+    "clicked": (EventKind.CLICK.value, HitClass.HUMAN.value),
+    "hard_bounce": (EventKind.HARD_BOUNCE.value, ""),
+    "soft_bounce": (EventKind.SOFT_BOUNCE.value, ""),
+    "complaint": (EventKind.COMPLAINT.value, ""),
+}

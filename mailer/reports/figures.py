@@ -1,0 +1,223 @@
+"""Figures of the whole workspace: the dashboard's tiles, rates by day and by mailbox provider. Computed from rows."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Date, SQLColumnExpression, String, and_, cast, func, or_, select
+from sqlalchemy.orm import Session
+
+from mailer.clock import utc_now
+from mailer.delivery.reasons import Reason, blame_of
+from mailer.schema.campaigns import Campaign
+from mailer.schema.consent import Consent, ConsentEvent
+from mailer.schema.contacts import Address, Contact
+from mailer.schema.delivery import Event, Message, Sending
+from mailer.schema.imports import ImportRun
+from mailer.schema.workspace import Sender
+from mailer.statuses import (
+    PERMITS_MARKETING,
+    Blame,
+    ConsentVerdict,
+    EventKind,
+    HitClass,
+    MessageState,
+    Purpose,
+    SendingClass,
+)
+
+PERIOD = timedelta(days=30)
+HARD_LIMIT, COMPLAINT_LIMIT = 0.05, 0.001
+REPORTS_COMPLAINTS = ("microsoft", "yahoo", "apple", "other")
+"""Mailbox providers that send complaints back by mail; Google sends none."""
+_IN_STATISTICS = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
+_THEIRS = tuple(reason.value for reason in Reason if blame_of(reason) in (Blame.ADDRESS, Blame.MAILBOX))
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The tiles of the dashboard: contacts now, the rest in the last 30 days."""
+
+    contacts: int
+    permitted: int
+    accepted: int
+    transmitted: int
+    opened: int
+    clicked: int
+    bounced_later: int
+    hard: int
+    soft: int
+    complaints: int
+    unsubscribed: int
+
+    @property
+    def delivered(self) -> int:
+        """Accepted less what bounced later (FEATURES M15)."""
+        return self.accepted - self.bounced_later
+
+
+def get_overview(session: Session) -> Overview:
+    """Return the dashboard's figures."""
+    since = utc_now() - PERIOD
+    transmitted, accepted = _transmitted(session, since)
+    events = count_events(session, since)
+    people = select(func.count()).select_from(Contact).where(Contact.archived_at.is_(None))
+    permitted = people.join(Consent, Consent.contact_id == Contact.id).where(
+        Consent.purpose == Purpose.E_MARKETING.value, Consent.permission.in_([word.value for word in PERMITS_MARKETING])
+    )
+    left = select(func.count(ConsentEvent.ledger_id.distinct())).where(
+        ConsentEvent.at >= since,
+        ConsentEvent.verdict.in_((ConsentVerdict.UNSUBSCRIBED.value, ConsentVerdict.WITHDRAWN.value)),
+    )
+    return Overview(
+        contacts=session.scalar(people) or 0,
+        permitted=session.scalar(permitted) or 0,
+        accepted=accepted,
+        transmitted=transmitted,
+        opened=events.get((EventKind.OPEN.value, HitClass.HUMAN.value), 0),
+        clicked=events.get((EventKind.CLICK.value, HitClass.HUMAN.value), 0),
+        bounced_later=count_bounced_later(session, Event.at >= since),
+        hard=events.get((EventKind.HARD_BOUNCE.value, ""), 0),
+        soft=events.get((EventKind.SOFT_BOUNCE.value, ""), 0),
+        complaints=events.get((EventKind.COMPLAINT.value, ""), 0),
+        unsubscribed=session.scalar(left) or 0,
+    )
+
+
+def count_events(session: Session, since: datetime) -> dict[tuple[str, str], int]:
+    """Return messages with at least one event since then, by kind and class."""
+    rows = session.execute(
+        select(Event.kind, func.coalesce(Event.hit_class, ""), func.count(Event.message_id.distinct()))
+        .where(Event.at >= since)
+        .group_by(Event.kind, func.coalesce(Event.hit_class, ""))
+    )
+    return {(kind, hit_class): count for kind, hit_class, count in rows}
+
+
+def was_transmitted() -> ColumnElement[bool]:
+    """Return the condition that a message was transmitted: accepted, or refused for its address (FEATURES M15)."""
+    refused = and_(Message.state == MessageState.FAILED.value, Message.reason.in_(_THEIRS))
+    return or_(Message.state == MessageState.ACCEPTED.value, refused)
+
+
+def _transmitted(session: Session, since: datetime) -> tuple[int, int]:
+    accepted = func.count().filter(Message.state == MessageState.ACCEPTED.value)
+    row = session.execute(
+        select(func.count().filter(was_transmitted()), accepted)
+        .select_from(Message)
+        .join(Sending, Sending.id == Message.sending_id)
+        .where(Sending.started_at >= since, Sending.sending_class.in_(_IN_STATISTICS))
+    ).one()
+    return row[0], row[1]
+
+
+def count_bounced_later(session: Session, *conditions: ColumnElement[bool]) -> int:
+    """Return accepted messages for which a hard or soft bounce came later; `conditions` choose the events."""
+    bounces = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value)
+    query = (
+        select(func.count(Event.message_id.distinct()))
+        .join(Message, Message.id == Event.message_id)
+        .where(Event.kind.in_(bounces), Message.state == MessageState.ACCEPTED.value, *conditions)
+    )
+    return session.scalar(query) or 0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Counts of a day or a mailbox provider; shares are taken of them where they are shown."""
+
+    name: str
+    transmitted: int = 0
+    accepted: int = 0
+    hard: int = 0
+    soft: int = 0
+    complaints: int = 0
+
+
+def list_rates_by_day(session: Session, *, days: int = 30) -> list[Rate]:
+    """Return one line for each of the last days in UTC, oldest first; days without mail are there too."""
+    today = utc_now().astimezone(UTC).date()
+    first = today - timedelta(days=days - 1)
+    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    sent = _sent_by(session, _day_of(session, func.coalesce(Message.accepted_at, Message.gate_at)), since)
+    events = _events_by(session, _day_of(session, Event.at), since)
+    return [_rate(day.isoformat(), sent, events) for day in _days(first, days)]
+
+
+def list_rates_by_provider(session: Session) -> list[Rate]:
+    """Return one line for each mailbox provider of the last 30 days, the biggest first."""
+    since = utc_now() - PERIOD
+    sent = _sent_by(session, Address.provider, since)
+    events = _events_by(session, Address.provider, since)
+    names = {*sent, *(name for name, _ in events)}
+    return sorted((_rate(name, sent, events) for name in names), key=lambda rate: -rate.transmitted)
+
+
+def _sent_by(session: Session, key: SQLColumnExpression[str], since: datetime) -> dict[str, tuple[int, int]]:
+    accepted = func.count().filter(Message.state == MessageState.ACCEPTED.value)
+    rows = session.execute(
+        select(key, func.count(), accepted)
+        .select_from(Message)
+        .join(Sending, Sending.id == Message.sending_id)
+        .outerjoin(Address, Address.id == Message.address_id)
+        .where(Sending.started_at >= since, Sending.sending_class.in_(_IN_STATISTICS), was_transmitted())
+        .group_by(key)
+    )
+    return {str(name): (transmitted, taken) for name, transmitted, taken in rows}
+
+
+def _events_by(session: Session, key: SQLColumnExpression[str], since: datetime) -> dict[tuple[str, str], int]:
+    kinds = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value, EventKind.COMPLAINT.value)
+    rows = session.execute(
+        select(key, Event.kind, func.count(Event.message_id.distinct()))
+        .select_from(Event)
+        .join(Message, Message.id == Event.message_id)
+        .outerjoin(Address, Address.id == Message.address_id)
+        .where(Event.at >= since, Event.kind.in_(kinds))
+        .group_by(key, Event.kind)
+    )
+    return {(str(name), kind): count for name, kind, count in rows}
+
+
+def _rate(name: str, sent: dict[str, tuple[int, int]], events: dict[tuple[str, str], int]) -> Rate:
+    transmitted, accepted = sent.get(name, (0, 0))
+    return Rate(
+        name,
+        transmitted,
+        accepted,
+        events.get((name, EventKind.HARD_BOUNCE.value), 0),
+        events.get((name, EventKind.SOFT_BOUNCE.value), 0),
+        events.get((name, EventKind.COMPLAINT.value), 0),
+    )
+
+
+def _day_of(session: Session, column: SQLColumnExpression[datetime]) -> ColumnElement[str]:
+    """Return the UTC day of an instant as ISO text, on both engines."""
+    if session.get_bind().dialect.name == "sqlite":
+        return func.date(column)
+    return cast(cast(func.timezone("UTC", column), Date), String)
+
+
+def _days(first: date, count: int) -> list[date]:
+    return [first + timedelta(days=number) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class RealUse:
+    """Which of the first steps are done (FEATURES: first ten minutes)."""
+
+    has_sender: bool
+    has_transport: bool
+    has_contacts: bool
+    has_campaign: bool
+    has_sent: bool
+
+
+def get_real_use(session: Session, *, has_transport: bool) -> RealUse:
+    """Return the ticks of "Use it for real"."""
+    return RealUse(
+        has_sender=session.scalar(select(Sender.id).limit(1)) is not None,
+        has_transport=has_transport,
+        has_contacts=session.scalar(select(ImportRun.id).limit(1)) is not None,
+        has_campaign=session.scalar(select(Campaign.id).limit(1)) is not None,
+        has_sent=session.scalar(select(Campaign.id).where(Campaign.sending_id.is_not(None)).limit(1)) is not None,
+    )

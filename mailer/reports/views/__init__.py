@@ -1,0 +1,1 @@
+"""Pages that need several rooms: dashboard, contact, rates, campaign report."""

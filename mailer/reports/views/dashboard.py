@@ -1,0 +1,75 @@
+"""The dashboard: tiles, running campaigns, rates against their limits, my follow-ups, first steps."""
+
+from typing import Any
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from mailer.followups.queries import count_open, list_follow_ups
+from mailer.reports import campaign_figures, figures
+from mailer.reports.figures import COMPLAINT_LIMIT, HARD_LIMIT, Rate
+from mailer.settings import Settings
+from mailer.web.access import access, who
+from mailer.web.formats import zone_name
+from mailer.web.requests import app_context
+
+pages = Blueprint("dashboard", __name__, url_prefix="/dashboard")
+_TASKS_SHOWN = 6
+
+
+@pages.get("")
+@access()
+def show() -> ResponseReturnValue:
+    """Show where everything stands."""
+    ctx = app_context()
+    today = ctx.clock.today(zone_name())
+    with ctx.read() as session:
+        rates = figures.list_rates_by_day(session)
+        values = {
+            "overview": figures.get_overview(session),
+            "running": campaign_figures.list_running(session),
+            "tasks": list_follow_ups(session, owner_id=who().id, limit=_TASKS_SHOWN),
+            "counts": count_open(session, today, owner_id=who().id),
+            "steps": figures.get_real_use(session, has_transport=has_own_transport(ctx.settings)),
+        }
+    return render_template(
+        "admin/reports/dashboard.html",
+        today=today,
+        hard_plot=rate_plot(rates, "hard", HARD_LIMIT),
+        complaint_plot=rate_plot(rates, "complaints", COMPLAINT_LIMIT),
+        **values,
+    )
+
+
+@pages.get("/running")
+@access()
+def running() -> ResponseReturnValue:
+    """Return the running campaigns as a fragment that refreshes itself."""
+    with app_context().read() as session:
+        lines = campaign_figures.list_running(session)
+    return render_template("admin/reports/running.html", running=lines)
+
+
+def has_own_transport(settings: Settings) -> bool:
+    """Return whether mail leaves through a server of one's own, not the catcher."""
+    return "catcher" not in settings.embedded_ports and bool(settings.smtp_url.get_secret_value())
+
+
+def rate_plot(rates: list[Rate], what: str, limit: float) -> dict[str, Any]:
+    """Return the plot of a daily rate in per cent with its limit as a line."""
+    values = []
+    for rate in rates:
+        part, whole = (rate.hard, rate.transmitted) if what == "hard" else (rate.complaints, rate.accepted)
+        values.append(round(100 * part / whole, 3) if whole else 0)
+    name = _("Hard bounces") if what == "hard" else _("Complaints")
+    return {
+        "kind": "line",
+        "unit": " %",
+        "axis": _("Day"),
+        "labels": [rate.name[5:] for rate in rates],
+        "series": [{"name": name, "values": values}],
+        "limit": limit * 100,
+        "limit_label": _("limit %(limit)g %%", limit=limit * 100),
+        "max": max(limit * 150, *values) if values else limit * 150,
+    }

@@ -1,0 +1,102 @@
+"""`make screenshots`: every page of a small world, desktop, phone and dark, into build/screenshots."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from mailer.context import Context
+from mailer.database import Database
+from mailer.jobs import SilentBell
+from mailer.migrations.runner import migrate
+from mailer.settings import Settings
+from mailer.tokens import manage_token, new_keys
+from tests.browser.chromium import launch_options
+from tests.support.story import PASSWORD, Story, make_story
+from tests.support.webserver import serve_pages
+
+TARGET = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+LOOKS = {
+    "desktop": {"viewport": {"width": 1440, "height": 900}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+}
+
+
+def list_pages(ctx: Context, story: Story) -> dict[str, str]:
+    """Return every page that is worth a picture, by name."""
+    token = manage_token(ctx.keys, story.contact.id, story.topic_id)
+    return {
+        "sign-in": "/sign-in",
+        "dashboard": "/dashboard",
+        "contacts": "/contacts",
+        "contact": f"/contacts/{story.contact.public_id}",
+        "contact-new": "/contacts/new",
+        "follow-ups": "/follow-ups?whose=all",
+        "rates": "/deliverability",
+        "suppressions": "/suppressions",
+        "topics": "/topics",
+        "settings": "/settings",
+        "senders": "/senders",
+        "sender-new": "/senders/new",
+        "staff": "/staff",
+        "staff-new": "/staff/new",
+        "audit": "/audit",
+        "error": "/nothing-here",
+        "unsubscribe": f"/u/{token}",
+        "preferences": f"/p/{token}",
+    }
+
+
+def sign_in(page: Page, base: str) -> None:
+    """Sign in as the admin of the world."""
+    page.goto(f"{base}/sign-in")
+    page.get_by_label("Address").fill("ada@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard")
+
+
+def take(browser: Browser, base: str, look: str, pages: dict[str, str]) -> None:
+    """Take every page in one look."""
+    folder = TARGET / look
+    folder.mkdir(parents=True)
+    context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
+    page = context.new_page()
+    if "sign-in" in pages:
+        page.goto(base + pages["sign-in"])
+        page.screenshot(path=folder / "sign-in.png")
+    sign_in(page, base)
+    for name, path in pages.items():
+        if name == "sign-in":
+            continue
+        page.goto(base + path)
+        page.wait_for_load_state("load")
+        page.evaluate("document.fonts.ready")
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+    context.close()
+
+
+def main(only: list[str]) -> None:
+    """Take the pictures; arguments choose pages by name."""
+    shutil.rmtree(TARGET, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/mailer.sqlite"
+        settings = Settings(data_dir=Path(folder), database_url=url, public_url="http://127.0.0.1:8000")  # type: ignore[call-arg]
+        ctx = Context(settings=settings, database=Database(url), keys=new_keys(), bell=SilentBell())
+        migrate(ctx.database)
+        story = make_story(ctx)
+        pages = {name: path for name, path in list_pages(ctx, story).items() if not only or name in only}
+        with serve_pages(ctx) as base, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(**launch_options())  # type: ignore[arg-type]
+            for look in LOOKS:
+                take(browser, base, look, pages)
+            browser.close()
+        ctx.database.dispose()
+    print(f"{len(pages)} pages in {len(LOOKS)} looks: {TARGET}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
