@@ -1,0 +1,110 @@
+"""What a rule may ask about: fields by name, their kind, and the operators of each kind (FEATURES S5 to S12). Pure.
+
+A new field is a line here and, where its kind is new, a function in compile.py.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from mailer.segments.periods import DateOp
+from mailer.statuses import FieldType
+
+
+class Kind(StrEnum):
+    """Kinds of field; own fields have one of the first six."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+    CHOICE = "choice"
+    TAGS = "tags"
+    BEHAVIOR = "behavior"
+    ACTIVITY = "activity"
+    TOPIC = "topic"
+    SUPPRESSED = "suppressed"
+    SEGMENT = "segment"
+
+
+class Value(StrEnum):
+    """What stands behind an operator."""
+
+    NOTHING = "nothing"
+    TEXT = "text"
+    TEXTS = "texts"
+    NUMBER = "number"
+    NUMBERS = "numbers"
+    DAY = "day"
+    DAYS = "days"
+    PERIOD = "period"
+    ANY_PERIOD = "any_period"
+    BEHAVIOR = "behavior"
+    ACTIVITY = "activity"
+    OPTIONAL_TEXTS = "optional_texts"
+
+
+TEXT_OPS = {
+    "equals": Value.TEXT, "not_equals": Value.TEXT, "is_exactly": Value.TEXT, "is_not_exactly": Value.TEXT,
+    "contains": Value.TEXT, "not_contains": Value.TEXT, "starts_with": Value.TEXT, "not_starts_with": Value.TEXT,
+    "ends_with": Value.TEXT, "not_ends_with": Value.TEXT, "is_empty": Value.NOTHING, "is_not_empty": Value.NOTHING,
+    "is_one_of": Value.TEXTS, "is_none_of": Value.TEXTS,
+}  # fmt: skip
+NUMBER_OPS = {
+    "=": Value.NUMBER, "<>": Value.NUMBER, "<": Value.NUMBER, "<=": Value.NUMBER, ">": Value.NUMBER, ">=": Value.NUMBER,
+    "between": Value.NUMBERS, "is_empty": Value.NOTHING, "is_not_empty": Value.NOTHING,
+}  # fmt: skip
+DATE_OPS = {
+    DateOp.BEFORE.value: Value.DAY, DateOp.ON.value: Value.DAY, DateOp.AFTER.value: Value.DAY,
+    DateOp.BETWEEN.value: Value.DAYS, DateOp.TODAY.value: Value.NOTHING, DateOp.BEFORE_TODAY.value: Value.NOTHING,
+    DateOp.AFTER_TODAY.value: Value.NOTHING, DateOp.THIS.value: Value.PERIOD, DateOp.PREVIOUS.value: Value.PERIOD,
+    DateOp.NEXT.value: Value.PERIOD, DateOp.THIS_AND_PREVIOUS.value: Value.PERIOD,
+    DateOp.THIS_AND_NEXT.value: Value.PERIOD, "in": Value.ANY_PERIOD,
+    "is_empty": Value.NOTHING, "is_not_empty": Value.NOTHING,
+}  # fmt: skip
+OPERATORS: Mapping[Kind, Mapping[str, Value]] = {
+    Kind.TEXT: TEXT_OPS,
+    Kind.NUMBER: NUMBER_OPS,
+    Kind.DATE: DATE_OPS,
+    Kind.YES_NO: {"yes": Value.NOTHING, "no": Value.NOTHING},
+    Kind.CHOICE: {
+        "is_one_of": Value.TEXTS, "is_none_of": Value.TEXTS, "equals": Value.TEXT, "not_equals": Value.TEXT,
+        "is_empty": Value.NOTHING, "is_not_empty": Value.NOTHING,
+    },
+    Kind.TAGS: {
+        "is_one_of": Value.TEXTS, "is_none_of": Value.TEXTS, "has_all_of": Value.TEXTS, "has_not_all_of": Value.TEXTS,
+        "is_empty": Value.NOTHING, "is_not_empty": Value.NOTHING,
+    },
+    Kind.BEHAVIOR: {"did": Value.BEHAVIOR, "did_not": Value.BEHAVIOR},
+    Kind.ACTIVITY: {"has": Value.ACTIVITY, "has_not": Value.ACTIVITY},
+    Kind.TOPIC: {
+        "subscribed": Value.TEXTS, "not_subscribed": Value.TEXTS, "unsubscribed": Value.TEXTS, "pending": Value.TEXTS,
+    },
+    Kind.SUPPRESSED: {"yes": Value.OPTIONAL_TEXTS, "no": Value.OPTIONAL_TEXTS},
+    Kind.SEGMENT: {"in": Value.TEXTS, "not_in": Value.TEXTS},
+}  # fmt: skip
+
+FIELDS: Mapping[str, Kind] = {
+    **dict.fromkeys(
+        ("email", "external_id", "first_name", "last_name", "title", "phone", "language", "timezone", "country", "city",
+         "category", "company", "company.domain", "company.industry", "company.category", "company.country",
+         "consent_source"),
+        Kind.TEXT,
+    ),
+    **dict.fromkeys(("owner", "company.owner", "permission", "basis"), Kind.CHOICE),
+    **dict.fromkeys(("created_at", "updated_at"), Kind.DATE),
+    **dict.fromkeys(("do_not_mail", "company.do_not_mail"), Kind.YES_NO),
+    **dict.fromkeys(("sent", "opened", "clicked", "bounced", "complained"), Kind.BEHAVIOR),
+    "tags": Kind.TAGS,
+    "activity": Kind.ACTIVITY,
+    "topic": Kind.TOPIC,
+    "suppressed": Kind.SUPPRESSED,
+    "segment": Kind.SEGMENT,
+}  # fmt: skip
+
+
+def kind_of(field: str, own_fields: Mapping[str, FieldType]) -> Kind | None:
+    """Return the kind of a field by name; None where there is no such field."""
+    if field in FIELDS:
+        return FIELDS[field]
+    own = own_fields.get(field)
+    return Kind(own.value) if own else None
