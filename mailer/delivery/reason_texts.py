@@ -33,6 +33,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         mailbox size limit
         would exceed<3 words> (?:quota|limit|mailbox)
         too (?:much|many) (?:mail|messages|data) in (?:mailbox|inbox)
+        bo[iî]te.{0,30}pleine|postfach.{0,30}voll|buz[oó]n.{0,30}lleno|caixa.{0,30}cheia|メールボックスが一杯|переполнен
         """,
     ),
     (
@@ -162,9 +163,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
         user[_ ]unknown|userunknown|unknownuser|(?:unknown|bad) user\b|never heard of|not a user
         destination<2 words> (?:unknown|invalid|not known|does not)|verification failed for
         isn't (?:a|an|in) |is not (?:a user|here|a member)|unknown in (?:virtual|local|relay|our)
-        no valid recipients|all recipients (?:are )?invalid|dead letter|discarded user
-        address (?:rejected|error|unknown)(?!.{0,4}(?:access denied|policy))
-        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such)
+        all recipients (?:are )?invalid|dead letter|discarded user|address (?:error|unknown)|address rejected(?!:)
+        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such|access denied)
+        n'existe pas|existiert nicht|no existe|n[ãa]o existe|non esiste|не существует|okänd mottagare|ukjent mottaker
+        unbekannte[rn]? (?:empfänger|benutzer|adresse)|宛先.{0,10}(?:不明|見つか)
         doesn.t have an? \S+ account|<box> <be>(?:deleted|removed)
         """,
     ),
@@ -176,7 +178,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         (?:host|domain)(?: name)? (?:lookup|look-up) fail|couldn'?t find any host|illegal host/domain
         (?:no such|unknown|bad|invalid|nonexistent|illegal) (?:mail )?(?:destination )?(?:host|domain|system)
         (?:unrouteable|unresolvable|unable to resolve) (?:mail )?(?:host|domain)
-        domain does(?: not|n't) exist|nxdomain|name or service not known
+        domain (?:does(?: not|n't) exist|is not reachable)|nxdomain|name or service not known
         no (?:mx|a record|mail exchanger|dns entries|route to domain|mail server)
         unable to (?:look ?up|resolve|find)<4 words> (?:domain|host|mx)
         domain (?:has |is )?(?:no |not )(?:mx|valid|longer)

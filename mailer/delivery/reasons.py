@@ -82,7 +82,10 @@ _PATTERNS = tuple((Reason(reason), pattern) for reason, pattern in compile_texts
 _SPACE = re.compile(r"\s+")
 _READ_AT_MOST = 1_500
 
-_TRY_LATER = re.compile(r"try (?:again )?later|temporar(?:y|ily)|plus tard|later\b|again in \d|please try again")
+_TRY_LATER = re.compile(
+    r"try (?:again )?later|temporar(?:y|ily)|plus tard|later\b|again in \d|please try again$|(?:not found"
+    r"|error|failure)[,;:.]? try again"
+)
 
 
 def find_reason(text: str) -> Reason | None:
