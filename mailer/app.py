@@ -14,12 +14,14 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
+from mailer.actions import views as action_views
 from mailer.assets import static_dir, templates_dir
 from mailer.consent.views import public_pages, staff_pages
 from mailer.contacts import views as contact_views
 from mailer.context import Context
 from mailer.followups import views as followup_views
 from mailer.reports.views import contact, dashboard, rates
+from mailer.segments.views import pages as segment_pages
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
 from mailer.web.errors import handle_errors
@@ -37,6 +39,8 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     signing.pages,
     dashboard.pages,
     contact_views.pages,
+    segment_pages.pages,
+    action_views.pages,
     contact.pages,
     followup_views.pages,
     rates.pages,

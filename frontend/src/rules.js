@@ -93,61 +93,136 @@ class Builder {
       select(fields, line.field, text.field, (value) => {
         line.field = value;
         const next = this.words.fields.find((one) => one.name === value);
-        if (!next.ops.some((one) => one.name === line.op)) { line.op = next.ops[0].name; line.value = ''; }
+        if (!next.ops.some((one) => one.name === line.op)) line.op = next.ops[0].name;
+        this.clear(line);
         this.write();
       }),
       select(ops.map((one) => ({ value: one.name, label: one.label })), line.op, text.operator, (value) => {
         line.op = value;
         const next = ops.find((one) => one.name === value);
-        if (next.value !== op.value) line.value = next.value === 'none' ? undefined : '';
+        if (next.value !== op.value) this.clear(line);
         this.write();
       }),
       this.value(line, op, field),
       this.button('bi-x-lg', text.remove_line, drop));
   }
 
+  clear(line) {
+    line.value = '';
+    delete line.n;
+    delete line.unit;
+  }
+
   value(line, op, field) {
     const { text } = this.words;
     const keep = (value) => { line.value = value; this.write(false); };
-    const box = (type, shown, read) => element('input', {
-      class: 'form-control', type, value: shown ?? '', 'aria-label': text.value, step: 'any',
-      onchange: (event) => keep(read(event.target.value)),
-    });
     const number = (value) => (value === '' ? '' : Number(value));
     switch (op.value) {
-      case 'none': return element('span');
-      case 'number': return box('number', line.value, number);
-      case 'date': return box('date', line.value, (value) => value);
-      case 'list': return field?.choices
+      case 'nothing': return element('span');
+      case 'text': return field?.choices
+        ? select([{ value: '', label: '–' }, ...field.choices], line.value ?? '', text.value, keep)
+        : this.box('text', line.value, text.value, keep);
+      case 'number': return this.box('number', line.value, text.value, (value) => keep(number(value)));
+      case 'day': return this.box('date', line.value, text.value, keep);
+      case 'texts':
+      case 'optional_texts': return field?.choices
         ? this.choices(line, field.choices)
-        : box('text', [].concat(line.value ?? []).join(', '), (value) => value.split(',').map((one) => one.trim()).filter(Boolean));
-      case 'choice': return select([{ value: '', label: '–' }, ...(field?.choices ?? [])], line.value ?? '', text.value, keep);
-      case 'between': {
-        const [low, high] = Array.isArray(line.value) ? line.value : ['', ''];
-        const type = field?.type === 'date' ? 'date' : 'number';
-        const read = type === 'date' ? (value) => value : number;
-        line.value = [low, high];
-        const side = (index, shown) => element('input', {
-          class: 'form-control', type, value: shown, step: 'any', 'aria-label': index ? text.to : text.from,
-          onchange: (event) => { line.value[index] = read(event.target.value); this.write(false); },
-        });
-        return element('div', { class: 'rule-pair' }, side(0, low), element('span', {}, '–'), side(1, high));
-      }
-      case 'period': {
-        const n = element('input', {
-          class: 'form-control', type: 'number', min: 1, value: line.n ?? 1, 'aria-label': text.count,
-          onchange: (event) => { line.n = Number(event.target.value) || 1; this.write(false); },
-        });
-        line.n ??= 1; line.unit ??= 'month'; delete line.value;
-        return element('div', { class: 'rule-pair' }, n,
-          select(this.words.units, line.unit, text.unit, (value) => { line.unit = value; this.write(false); }));
-      }
-      case 'json': return element('input', {
+        : this.box('text', [].concat(line.value ?? []).join(', '), text.value,
+          (value) => keep(value.split(',').map((one) => one.trim()).filter(Boolean)));
+      case 'numbers':
+      case 'days': return this.pair(line, op.value === 'days' ? 'date' : 'number', number);
+      case 'period': return this.period(line);
+      case 'behavior': return this.behavior(line);
+      case 'activity': return this.activity(line);
+      default: return element('input', {
         class: 'form-control font-monospace', 'aria-label': text.value, value: JSON.stringify(line.value ?? null),
         onchange: (event) => { try { keep(JSON.parse(event.target.value)); } catch { keep(event.target.value); } },
       });
-      default: return box('text', line.value, (value) => value);
     }
+  }
+
+  box(type, shown, label, change, more = {}) {
+    return element('input', {
+      class: 'form-control', type, value: shown ?? '', 'aria-label': label, step: type === 'number' ? 'any' : undefined,
+      onchange: (event) => change(event.target.value), ...more,
+    });
+  }
+
+  pair(line, type, number) {
+    const { text } = this.words;
+    const sides = Array.isArray(line.value) ? line.value : ['', ''];
+    const keep = (index, value) => {
+      sides[index] = type === 'date' ? value : number(value);
+      line.value = sides.some((side) => side === '') ? '' : [...sides];
+      this.write(false);
+    };
+    return element('div', { class: 'rule-pair' },
+      this.box(type, sides[0], text.from, (value) => keep(0, value)), element('span', {}, '–'),
+      this.box(type, sides[1], text.to, (value) => keep(1, value)));
+  }
+
+  units(target, change) {
+    const { text } = this.words;
+    return [
+      this.box('number', target.n ?? 1, text.count, (value) => { target.n = Math.max(1, Math.round(Number(value)) || 1); change(); }, { min: 1, step: 1 }),
+      select(this.words.units, target.unit ?? 'month', text.unit, (value) => { target.unit = value; change(); }),
+    ];
+  }
+
+  period(line) {
+    if (line.value && typeof line.value === 'object') Object.assign(line, { n: line.value.n, unit: line.value.unit });
+    delete line.value;
+    line.n ??= 1;
+    line.unit ??= 'month';
+    return element('div', { class: 'rule-pair' }, ...this.units(line, () => this.write(false)));
+  }
+
+  // when: ever, or a period of the calendar that is part of a larger value
+  when(value) {
+    const { text } = this.words;
+    const known = ['this_and_previous', 'previous'];
+    const options = [{ value: '', label: text.ever }, ...known.map((one) => ({ value: one, label: text[one] }))];
+    const chosen = value.period?.op ?? '';
+    const list = select(options, chosen, text.period, (op) => {
+      if (op) value.period = { op, n: value.period?.n ?? 6, unit: value.period?.unit ?? 'month' };
+      else delete value.period;
+      this.write();
+    });
+    return known.includes(chosen) ? [list, ...this.units(value.period, () => this.write(false))] : [list];
+  }
+
+  behavior(line) {
+    const { text } = this.words;
+    const value = (line.value = line.value && typeof line.value === 'object' ? line.value : {});
+    const often = this.box('number', value.at_least ?? 1, text.at_least, (shown) => {
+      const count = Math.max(1, Math.round(Number(shown)) || 1);
+      if (count > 1) value.at_least = count; else delete value.at_least;
+      this.write(false);
+    }, { min: 1, step: 1 });
+    return element('div', { class: 'rule-stack' },
+      element('div', { class: 'rule-pair' }, ...this.when(value)),
+      element('div', { class: 'rule-pair' }, element('span', { class: 'sub nowrap' }, '≥'), often, element('span', { class: 'sub' }, text.times)));
+  }
+
+  activity(line) {
+    const { text, kinds } = this.words;
+    const value = (line.value = line.value && typeof line.value === 'object' ? line.value : { kind: line.value || kinds[0] || 'purchase' });
+    const known = [...new Set([value.kind, ...kinds])].map((kind) => ({ value: kind, label: kind.replaceAll('_', ' ') }));
+    const signs = ['', '>=', '<=', '>', '<', '='].map((sign) => ({ value: sign, label: sign || text.any_sum }));
+    const sum = [select(signs, value.sum?.op ?? '', text.sum, (op) => {
+      if (op) value.sum = { op, value: typeof value.sum?.value === 'number' ? value.sum.value : 0 };
+      else delete value.sum;
+      this.write();
+    })];
+    if (value.sum && !Array.isArray(value.sum.value)) {
+      sum.push(this.box('number', value.sum.value, text.sum, (shown) => { value.sum.value = Number(shown) || 0; this.write(false); }));
+    } else if (value.sum) {
+      sum.push(element('span', { class: 'sub nowrap' }, value.sum.value.join(' – ')));
+    }
+    return element('div', { class: 'rule-stack' },
+      select(known, value.kind, text.kind, (kind) => { value.kind = kind; this.write(false); }),
+      element('div', { class: 'rule-pair' }, ...this.when(value)),
+      element('div', { class: 'rule-pair' }, ...sum));
   }
 
   choices(line, choices) {

@@ -34,6 +34,10 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "contacts": "/contacts",
         "contact": f"/contacts/{story.contact.public_id}",
         "contact-new": "/contacts/new",
+        "segments": "/segments",
+        "segment": f"/segments/{story.segment.public_id}",
+        "segment-edit": f"/segments/{story.segment.public_id}/edit",
+        "segment-combined": "/segments/new?kind=combined",
         "follow-ups": "/follow-ups?whose=all",
         "rates": "/deliverability",
         "suppressions": "/suppressions",
@@ -74,6 +78,7 @@ def take(browser: Browser, base: str, look: str, pages: dict[str, str]) -> None:
             continue
         page.goto(base + path)
         page.wait_for_load_state("load")
+        page.wait_for_load_state("networkidle" if name != "dashboard" else "load")
         page.evaluate("document.fonts.ready")
         page.screenshot(path=folder / f"{name}.png", full_page=True)
     context.close()
