@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         description="smtp[s]://user:pass@host:port?starttls=…; empty: the catcher under `mailer up`, else none.",
     )
     bounce_domain: str = Field("", description="Domain of envelope senders; mandatory outside `mailer up`.")
+    allow_external_relay: bool = Field(default=False, description="Permit a relay outside this machine.")
     timezone: str = Field("UTC", description="Zone of a new workspace, an IANA name.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 
@@ -91,7 +92,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("use https://HOST")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("http is for loopback only; use https://")
         return value
 
@@ -178,7 +179,8 @@ def _is_locked(descriptor: int) -> bool:
     return False
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -70,6 +70,7 @@ def make_ctx(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Contex
                 "database_url": database_url,
                 "public_url": "http://127.0.0.1:8000",
                 "bounce_domain": "bounce.localhost",
+                "smtp_url": "smtp://127.0.0.1:9",
                 **overrides,
             }
         )  # type: ignore[arg-type]

@@ -18,7 +18,9 @@ from mailer.followups.service import TaskSpec
 from mailer.log import get_logger
 from mailer.schema.actions import ActionRun
 from mailer.schema.content import LinkAction
+from mailer.schema.segments import Segment
 from mailer.segments import service as segments
+from mailer.segments.queries import members_select
 from mailer.statuses import ActionKind
 from mailer.workspace.queries import get_limit, get_workspace
 
@@ -164,9 +166,9 @@ def create_follow_ups(
 ) -> int:
     """Create a task for each member of a segment and return how many are new."""
     with ctx.read() as session:
-        segment = segments.get_segment(session, segment_id)
+        segment = session.get_one(Segment, segment_id)
         today = ctx.clock.today(get_workspace(session).timezone)
-        members = segments.members_select(session, segment, today)
+        members = members_select(session, segment, today)
     spec = TaskSpec(
         title=title, due_on=due_on, kind=kind, note=note, owner_id=owner_id, source=f"segment:{segment_id}",
         segment_id=segment_id,

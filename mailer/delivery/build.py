@@ -1,6 +1,6 @@
 """A message becomes an envelope: frozen content, one contact's values, links with tokens, MIME (DESIGN: Content)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,7 @@ def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
 def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[str, Any]:
     """Return the context of the template: values of contact and campaign, and each special link with its token."""
     keys, settings, message_id = ctx.keys, ctx.settings, outgoing.message_id
-    links: Sequence[str] = content.urls
+    links = list(content.urls)
     if content.track_clicks and not content.is_test:
         base = f"{settings.tracking_url}/c/"
         links = [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from mailer.clock import utc_now
 from mailer.content.render import RenderError
@@ -183,7 +183,7 @@ class Engine:
         except MailLostError as error:
             retry_at = decide_retry(outgoing.attempts + 1, self._ctx.clock.now())
             self._note(batch, Outcome(self._result(outgoing, Fact.DEFERRED, "connection_lost", str(error), retry_at)))
-        except (TransportError, DBAPIError) as error:
+        except (TransportError, OperationalError, InterfaceError) as error:
             self._stop_batch(batch, error)
         finally:
             self._slots.release()

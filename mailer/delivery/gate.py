@@ -142,7 +142,7 @@ def _skip(session: Session, ids: Sequence[int], held: Sequence[tuple[int, int]])
         .returning(Message.id, Message.reason)
         .execution_options(synchronize_session=False)
     )
-    return {message_id: reason for message_id, reason in rows}  # noqa: C416 - rows are not pairs to the type checker
+    return {message_id: reason for message_id, reason in rows}
 
 
 def _refused_marketing() -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database import any_row
@@ -56,7 +56,11 @@ def _record(session: Session, fact: Fact, results: Sequence[Result]) -> None:
         values["gate_token"] = None
     statement = (
         update(Message)
-        .where(Message.id == bindparam("b_id"), Message.state.in_(before), _is_mine(beyond=fact in _AFTER_GATE))
+        .where(
+            Message.id == bindparam("b_id"),
+            or_(*(Message.state == state for state in before)),
+            _is_mine(beyond=fact in _AFTER_GATE),
+        )
         .values(values)
     )
     session.connection().execute(statement, [_parameters(result) for result in results])
@@ -108,7 +112,7 @@ def _record_deferred(session: Session, results: Sequence[Result]) -> None:
             .where(
                 Message.id == bindparam("b_id"),
                 Message.batch_id == claim.batch_id,
-                Message.state.in_([MessageState.QUEUED.value, MessageState.TRANSMITTING.value]),
+                or_(Message.state == MessageState.QUEUED.value, Message.state == MessageState.TRANSMITTING.value),
                 _is_mine(beyond=False),
             )
             .values(

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.addresses import hash_address
 from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
@@ -136,6 +137,44 @@ def add_messages(session: Session, rows: Sequence[dict[str, object]]) -> None:
     """Insert message rows; one that is there already (same sending, recipient, occurrence) is left alone."""
     if rows:
         session.connection().execute(_insert_ignoring(session, Message), list(rows))
+
+
+def add_direct_messages(
+    session: Session, ctx: Context, sending_id: int, emails: Sequence[str], *, contact_id: int | None
+) -> None:
+    """Add a message to each typed address, with a contact's data where one is named: tests and staff notices."""
+    (batch_id,) = add_batches(session, [_ready_batch(sending_id, ctx.clock.now())])
+    rows: list[dict[str, object]] = [
+        {
+            "sending_id": sending_id,
+            "contact_id": contact_id,
+            "address_id": None,
+            "to_address": email,
+            "recipient_key": -int.from_bytes(hash_address(email, ctx.keys.suppression)[:7]),
+            "occurrence": 0,
+            "batch_id": batch_id,
+            "state": MessageState.QUEUED.value,
+            "reason": "",
+            "attempts": 0,
+            "reply": "",
+        }
+        for email in dict.fromkeys(emails)
+    ]
+    add_messages(session, rows)
+
+
+def _ready_batch(
+    sending_id: int, not_before: datetime, *, provider: str = "other", ordinal: int = 0
+) -> dict[str, object]:
+    return {
+        "sending_id": sending_id,
+        "provider": provider,
+        "ordinal": ordinal,
+        "state": "ready",
+        "not_before": not_before,
+        "token": 0,
+        "claims": 0,
+    }
 
 
 # ------------------------------------------------------------------ facts about messages
@@ -298,20 +337,8 @@ def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
     if message is None or next_status(MessageState(message.state), Fact.RESEND) is not MessageState.QUEUED:
         return False
     old = session.get_one(SendBatch, message.batch_id)
-    (batch_id,) = add_batches(
-        session,
-        [
-            {
-                "sending_id": message.sending_id,
-                "provider": old.provider,
-                "ordinal": old.ordinal,
-                "state": "ready",
-                "not_before": ctx.clock.now(),
-                "token": 0,
-                "claims": 0,
-            }
-        ],
-    )
+    again = _ready_batch(message.sending_id, ctx.clock.now(), provider=old.provider, ordinal=old.ordinal)
+    (batch_id,) = add_batches(session, [again])
     message.state, message.reason, message.batch_id = MessageState.QUEUED.value, "resend", batch_id
     message.gate_token = None
     session.execute(

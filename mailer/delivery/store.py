@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from mailer.context import Context
 from mailer.delivery import claim as claims
@@ -72,7 +72,7 @@ class Store:
                 with self._ctx.write() as session:
                     record_results(session, [outcome.result for outcome in outcomes])
                     apply_events(session, [outcome.event for outcome in outcomes if outcome.event])
-            except DBAPIError as error:
+            except (OperationalError, InterfaceError) as error:
                 log.warning("results_wait", count=len(outcomes), error=type(error).__name__)
                 time.sleep(_RETRY_SECONDS)
             else:

@@ -9,6 +9,7 @@ from mailer.context import Context
 from mailer.delivery.relays import Relay, parse_relay
 from mailer.errors import SetupError
 from mailer.schema.delivery import Sending
+from mailer.settings import is_loopback
 from mailer.statuses import SendingState
 from mailer.workspace.queries import get_limit
 
@@ -44,6 +45,11 @@ def load_plan(session: Session, ctx: Context) -> TransportPlan:
             Sending.state == SendingState.SENDING.value, Sending.rate_per_second.is_not(None)
         )
     )
+    if not is_relay_permitted(ctx):
+        raise SetupError(
+            f"{describe_relay(ctx)} is outside this machine, and sending to real people is not switched on",
+            mend="set MAILER_ALLOW_EXTERNAL_RELAY=true",
+        )
     own = {sending_id: rate for sending_id, rate in rates if rate is not None}
     if is_embedded(ctx):
         return TransportPlan(parse_relay(url), EMBEDDED_CONNECTIONS, EMBEDDED_RATE, own)
@@ -59,3 +65,15 @@ def is_embedded(ctx: Context) -> bool:
     """Whether mail goes to the catcher of `mailer up`, which needs no care."""
     port = ctx.settings.embedded_ports.get("catcher")
     return port is not None and ctx.settings.smtp_url.get_secret_value() == f"smtp://127.0.0.1:{port}"
+
+
+def describe_relay(ctx: Context) -> str:
+    """Return host and port of the relay, without its password; empty where none is set."""
+    url = ctx.settings.smtp_url.get_secret_value()
+    return str(parse_relay(url)) if url else ""
+
+
+def is_relay_permitted(ctx: Context) -> bool:
+    """Whether mail may go to the relay: one outside this machine needs the switch of the settings."""
+    url = ctx.settings.smtp_url.get_secret_value()
+    return ctx.settings.allow_external_relay or not url or is_loopback(parse_relay(url).host)

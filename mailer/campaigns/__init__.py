@@ -1,0 +1,1 @@
+"""One content to one audience at one time: drafts, review, audience, schedule, launch."""

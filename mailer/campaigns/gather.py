@@ -1,0 +1,144 @@
+"""Gather what the review, the test mail and the preview of a campaign are made of. Never commits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.campaigns import audience
+from mailer.campaigns.review import Facts
+from mailer.clock import utc_now
+from mailer.content.check import Finding, Level
+from mailer.content.service import ContentSpec, check_content, get_design_source
+from mailer.context import Context
+from mailer.delivery.recipients import load_values
+from mailer.delivery.transports import describe_relay, is_relay_permitted
+from mailer.errors import NotFoundError
+from mailer.schema.campaigns import Campaign
+from mailer.schema.consent import Topic
+from mailer.schema.segments import Segment
+from mailer.schema.workspace import Sender
+from mailer.segments.queries import get_segment
+from mailer.workspace.queries import get_workspace
+
+SAMPLE_LIMIT = 5_000
+_PAGE = 500
+_LATELY = timedelta(days=7)
+
+
+def build_content_spec(session: Session, campaign: Campaign) -> ContentSpec:
+    """Return the content of a campaign: own MJML or a design, its data and links; segment names become ids.
+
+    Raises:
+        NotFoundError: the design or a segment of an action does not exist.
+    """
+    design = None if campaign.mjml else get_design_source(session, campaign.design)
+    defaults: Mapping[str, Any] = design.data if design else {}
+    return ContentSpec(
+        mjml=campaign.mjml or (design.mjml if design else ""),
+        subject=campaign.subject,
+        preheader=campaign.preheader,
+        name=campaign.name,
+        data=_merged(defaults, campaign.data),
+        links=tuple(_with_segment_ids(session, link) for link in campaign.links),
+        is_marketing=not campaign.is_transactional,
+    )
+
+
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A design's sample values stand in only for whole keys that the campaign says nothing about."""
+    return {**defaults, **own}
+
+
+def _with_segment_ids(session: Session, link: Mapping[str, Any]) -> dict[str, Any]:
+    return {**link, "actions": [_with_segment_id(session, action) for action in link.get("actions", ())]}
+
+
+def _with_segment_id(session: Session, action: object) -> object:
+    if not isinstance(action, Mapping):
+        return action
+    kinds = ("add_to_segment", "remove_from_segment")
+    return {
+        kind: get_segment(session, value).id if kind in kinds and isinstance(value, str) else value
+        for kind, value in action.items()
+    }
+
+
+def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
+    """Return what the review looks at; what is missing is a finding, never an error."""
+    sender = session.get(Sender, campaign.sender_id) if campaign.sender_id else None
+    topic = session.get(Topic, campaign.topic_id) if campaign.topic_id else None
+    today = ctx.clock.today(get_workspace(session).timezone)
+    return Facts(
+        subject=campaign.subject,
+        sender_email=sender.from_email if sender else "",
+        sender_postal_address=sender.postal_address if sender else "",
+        has_sender=sender is not None,
+        topic=topic.name if topic else "",
+        is_transactional=campaign.is_transactional,
+        audience=audience.count_audience(session, campaign, today, ctx.clock.now()),
+        content=_check_content(session, ctx, campaign, sender),
+        relay=describe_relay(ctx),
+        is_relay_permitted=is_relay_permitted(ctx),
+        recent_names=_sent_lately(session, campaign),
+    )
+
+
+def _check_content(session: Session, ctx: Context, campaign: Campaign, sender: Sender | None) -> list[Finding]:
+    try:
+        spec = build_content_spec(session, campaign)
+    except NotFoundError as error:
+        return [Finding("missing", Level.RED, error.message, "content", error.mend)]
+    return list(check_content(spec, iter_samples(session, ctx, campaign, sender)))
+
+
+def iter_samples(
+    session: Session, ctx: Context, campaign: Campaign, sender: Sender | None
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the template contexts of up to 5,000 people who would get the mail."""
+    today = ctx.clock.today(get_workspace(session).timezone)
+    ids = audience.sample_sendable(session, campaign, today, ctx.clock.now(), SAMPLE_LIMIT)
+    shared = sample_shared(ctx, sender)
+    for start in range(0, len(ids), _PAGE):
+        for values in load_values(session, ids[start : start + _PAGE]).values():
+            yield {**values, **shared}
+
+
+def sample_shared(ctx: Context, sender: Sender | None) -> dict[str, Any]:
+    """Return the part of a context that does not hang on the contact, with links that lead nowhere."""
+    base = ctx.settings.public_url
+    values = {
+        "name": sender.from_name if sender else "",
+        "email": sender.from_email if sender else "",
+        "postal_address": sender.postal_address if sender else "",
+        "organisation_number": sender.organisation_number if sender else "",
+        "privacy_url": sender.privacy_url if sender else "",
+        "footer": sender.footer if sender else "",
+    }
+    return {
+        "sender": {key: value for key, value in values.items() if value},
+        "view_url": f"{base}/v/preview",
+        "unsubscribe_url": f"{base}/u/preview",
+        "preferences_url": f"{base}/p/preview",
+        "pixel_url": "",
+    }
+
+
+def _sent_lately(session: Session, campaign: Campaign) -> Sequence[str]:
+    return session.scalars(
+        select(Campaign.name)
+        .where(
+            Campaign.id != campaign.id,
+            Campaign.subject == campaign.subject,
+            Campaign.sending_id.is_not(None),
+            Campaign.updated_at > utc_now() - _LATELY,
+        )
+        .limit(3)
+    ).all()
+
+
+def segments_by_name(session: Session, names: Sequence[str]) -> list[Segment]:
+    """Return the segments called `names`; NotFoundError for the first that does not exist."""
+    return [get_segment(session, name) for name in names]
