@@ -16,10 +16,14 @@ from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_views
 from mailer.assets import static_dir, templates_dir
+from mailer.campaigns.views import control
+from mailer.campaigns.views import pages as campaign_pages
 from mailer.consent.views import public_pages, staff_pages
 from mailer.contacts import views as contact_views
+from mailer.content import views as designs
 from mailer.context import Context
 from mailer.followups import views as followup_views
+from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, rates
 from mailer.segments.views import pages as segment_pages
 from mailer.web.access import CurrentUser, guard_routes, public
@@ -39,10 +43,14 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     signing.pages,
     dashboard.pages,
     contact_views.pages,
+    campaign_pages.pages,
+    control.pages,
+    campaign_report.pages,
     segment_pages.pages,
     action_views.pages,
     contact.pages,
     followup_views.pages,
+    designs.pages,
     rates.pages,
     staff_pages.suppression_pages,
     staff_pages.topic_pages,

@@ -148,3 +148,11 @@ document.addEventListener('click', (event) => {
     document.querySelector('[data-toggle-side]').setAttribute('aria-expanded', 'false');
   }
 });
+
+// ---- what is being written appears in a frame beside it, a moment after the last key
+document.querySelectorAll('[data-try]').forEach((field) => {
+  let waiting;
+  const show = () => field.form.requestSubmit(document.querySelector(field.dataset.try));
+  field.addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(show, 700); });
+  if (field.value) show();
+});

@@ -121,13 +121,13 @@ class Builder {
       case 'nothing': return element('span');
       case 'text': return field?.choices
         ? select([{ value: '', label: '–' }, ...field.choices], line.value ?? '', text.value, keep)
-        : this.box('text', line.value, text.value, keep);
-      case 'number': return this.box('number', line.value, text.value, (value) => keep(number(value)));
-      case 'day': return this.box('date', line.value, text.value, keep);
+        : this.input('text', line.value, text.value, keep);
+      case 'number': return this.input('number', line.value, text.value, (value) => keep(number(value)));
+      case 'day': return this.input('date', line.value, text.value, keep);
       case 'texts':
       case 'optional_texts': return field?.choices
         ? this.choices(line, field.choices)
-        : this.box('text', [].concat(line.value ?? []).join(', '), text.value,
+        : this.input('text', [].concat(line.value ?? []).join(', '), text.value,
           (value) => keep(value.split(',').map((one) => one.trim()).filter(Boolean)));
       case 'numbers':
       case 'days': return this.pair(line, op.value === 'days' ? 'date' : 'number', number);
@@ -141,7 +141,7 @@ class Builder {
     }
   }
 
-  box(type, shown, label, change, more = {}) {
+  input(type, shown, label, change, more = {}) {
     return element('input', {
       class: 'form-control', type, value: shown ?? '', 'aria-label': label, step: type === 'number' ? 'any' : undefined,
       onchange: (event) => change(event.target.value), ...more,
@@ -157,14 +157,14 @@ class Builder {
       this.write(false);
     };
     return element('div', { class: 'rule-pair' },
-      this.box(type, sides[0], text.from, (value) => keep(0, value)), element('span', {}, '–'),
-      this.box(type, sides[1], text.to, (value) => keep(1, value)));
+      this.input(type, sides[0], text.from, (value) => keep(0, value)), element('span', {}, '–'),
+      this.input(type, sides[1], text.to, (value) => keep(1, value)));
   }
 
   units(target, change) {
     const { text } = this.words;
     return [
-      this.box('number', target.n ?? 1, text.count, (value) => { target.n = Math.max(1, Math.round(Number(value)) || 1); change(); }, { min: 1, step: 1 }),
+      this.input('number', target.n ?? 1, text.count, (value) => { target.n = Math.max(1, Math.round(Number(value)) || 1); change(); }, { min: 1, step: 1 }),
       select(this.words.units, target.unit ?? 'month', text.unit, (value) => { target.unit = value; change(); }),
     ];
   }
@@ -194,7 +194,7 @@ class Builder {
   behavior(line) {
     const { text } = this.words;
     const value = (line.value = line.value && typeof line.value === 'object' ? line.value : {});
-    const often = this.box('number', value.at_least ?? 1, text.at_least, (shown) => {
+    const often = this.input('number', value.at_least ?? 1, text.at_least, (shown) => {
       const count = Math.max(1, Math.round(Number(shown)) || 1);
       if (count > 1) value.at_least = count; else delete value.at_least;
       this.write(false);
@@ -215,7 +215,7 @@ class Builder {
       this.write();
     })];
     if (value.sum && !Array.isArray(value.sum.value)) {
-      sum.push(this.box('number', value.sum.value, text.sum, (shown) => { value.sum.value = Number(shown) || 0; this.write(false); }));
+      sum.push(this.input('number', value.sum.value, text.sum, (shown) => { value.sum.value = Number(shown) || 0; this.write(false); }));
     } else if (value.sum) {
       sum.push(element('span', { class: 'sub nowrap' }, value.sum.value.join(' – ')));
     }

@@ -34,6 +34,17 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "contacts": "/contacts",
         "contact": f"/contacts/{story.contact.public_id}",
         "contact-new": "/contacts/new",
+        "campaigns": "/campaigns",
+        "campaign-setup": f"/campaigns/{story.draft.public_id}/setup",
+        "campaign-template": f"/campaigns/{story.draft.public_id}/template",
+        "campaign-content": f"/campaigns/{story.draft.public_id}/content",
+        "campaign-recipients": f"/campaigns/{story.draft.public_id}/recipients",
+        "campaign-review": f"/campaigns/{story.draft.public_id}/review",
+        "report": f"/campaigns/{story.finished.public_id}",
+        "report-running": f"/campaigns/{story.running.public_id}",
+        "report-recipients": f"/campaigns/{story.finished.public_id}/recipients",
+        "designs": "/designs",
+        "design-edit": "/designs/edit?source=invitation",
         "segments": "/segments",
         "segment": f"/segments/{story.segment.public_id}",
         "segment-edit": f"/segments/{story.segment.public_id}/edit",
@@ -78,7 +89,8 @@ def take(browser: Browser, base: str, look: str, pages: dict[str, str]) -> None:
             continue
         page.goto(base + path)
         page.wait_for_load_state("load")
-        page.wait_for_load_state("networkidle" if name != "dashboard" else "load")
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(400)  # frames, counts and plots come after the page
         page.evaluate("document.fonts.ready")
         page.screenshot(path=folder / f"{name}.png", full_page=True)
     context.close()

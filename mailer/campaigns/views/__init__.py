@@ -1,0 +1,1 @@
+"""Pages of campaigns: the list, the steps of a draft, its preview, launch and control."""
