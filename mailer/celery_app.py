@@ -8,19 +8,17 @@ from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.context import Context, make_context, process_context, set_process_context
 from mailer.delivery.jobs import REAP, SEND_DUE
-from mailer.imports.jobs import RUN_IMPORT
 from mailer.jobs import EXPIRES_SECONDS, Job, celery_config, stop_soon
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.settings import Settings
 from mailer.workspace.queries import get_clock_offset
 
-JOBS: tuple[Job, ...] = (SEND_DUE, REAP, PREPARE, START_DUE, RUN_DUE, PROCESS_REPORTS, CHECK_RATES, RUN_IMPORT)
+JOBS: tuple[Job, ...] = (SEND_DUE, REAP, PREPARE, START_DUE, RUN_DUE, PROCESS_REPORTS, CHECK_RATES)
 TASK_MODULES = (
     "mailer.actions.tasks",
     "mailer.bounces.tasks",
     "mailer.campaigns.tasks",
     "mailer.delivery.tasks",
-    "mailer.imports.tasks",
     "mailer.reputation.tasks",
 )
 
@@ -48,7 +46,7 @@ def _tick(job: Job) -> dict[str, object]:
     }
 
 
-@task_prerun.connect  # type: ignore[untyped-decorator]
+@task_prerun.connect
 def _read_clock(**_: object) -> None:
     """Take over the workspace's clock, which a demonstration may have moved."""
     refresh_clock(process_context())
@@ -60,6 +58,6 @@ def refresh_clock(ctx: Context) -> None:
         ctx.clock.offset = get_clock_offset(session)
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@worker_shutting_down.connect
 def _stop_soon(**_: object) -> None:
     stop_soon()

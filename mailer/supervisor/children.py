@@ -54,7 +54,7 @@ class Child:
     def watch(self) -> int | None:
         """Start it again where it has ended and its pause is over; return the exit code of an end seen just now."""
         if self._process is None:
-            if time.monotonic() >= self._again_at:
+            if self._again_at and time.monotonic() >= self._again_at:
                 self.start()
             return None
         code = self._process.poll()

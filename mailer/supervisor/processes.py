@@ -81,7 +81,8 @@ def run_web(settings: Settings, host: str, port: int) -> None:
         blocking_threads=8,
         backlog=1024,
         log_access=False,
-        workers_graceful_timeout=3,
+        workers_kill_timeout=5,
+        respawn_failed_workers=True,
     ).serve()
 
 

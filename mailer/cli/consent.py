@@ -1,0 +1,225 @@
+"""Topics, sender profiles, suppressions, transports, stop everything."""
+
+import csv
+import sys
+from pathlib import Path
+
+import click
+
+from mailer.accounts.control import add_sender, release_everything, stop_everything
+from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
+from mailer.cli.session import opened
+from mailer.consent import queries, service
+from mailer.delivery.transports import describe_relay, is_embedded, is_relay_permitted
+from mailer.errors import InputError
+from mailer.workspace.queries import get_limit, list_senders
+from mailer.workspace.service import SenderValues
+
+
+@click.group()
+def topics() -> None:
+    """What people subscribe to."""
+
+
+@topics.command("list")
+@json_option
+@telling_errors
+def list_topics(*, as_json: bool) -> None:
+    """List the topics."""
+    with opened() as ctx, ctx.read() as session:
+        lines = [
+            {"id": row.id, "name": row.name, "own_products": row.is_own_products}
+            for row in queries.list_topics(session)
+        ]
+    print_lines(lines, as_json=as_json)
+
+
+@topics.command("create")
+@click.argument("name")
+@click.option("--description", default="")
+@click.option("--own-products", is_flag=True, help="May reach customers and business addresses without consent.")
+@json_option
+@telling_errors
+def create_topic(*, name: str, description: str, own_products: bool, as_json: bool) -> None:
+    """Create a topic; it starts empty.
+
+    \b
+    Example:
+      mailer topics create Invitations
+    """
+    with opened() as ctx:
+        topic = service.create_topic(ctx, name, description=description, is_own_products=own_products)
+    print_mapping({"id": topic.id, "name": topic.name}, as_json=as_json)
+
+
+@click.group()
+def senders() -> None:
+    """Who mails are from."""
+
+
+@senders.command("list")
+@json_option
+@telling_errors
+def list_sender_profiles(*, as_json: bool) -> None:
+    """List the sender profiles."""
+    with opened() as ctx, ctx.read() as session:
+        lines = [{"id": row.id, "name": row.name, "from": row.from_email} for row in list_senders(session)]
+    print_lines(lines, as_json=as_json)
+
+
+@senders.command("create")
+@click.argument("name")
+@click.option("--from-name", required=True)
+@click.option("--from-email", required=True)
+@click.option("--postal-address", required=True, help="The law asks for one in each mail.")
+@click.option("--reply-to", default="")
+@click.option("--organisation-number", default="")
+@click.option("--privacy-url", default="")
+@json_option
+@telling_errors
+def create_sender(*, name: str, as_json: bool, **values: str) -> None:
+    """Create a sender profile.
+
+    \b
+    Example:
+      mailer senders create "Fjord Seminars" --from-name "Fjord Seminars" \\
+        --from-email news@example.com --postal-address "Havnegata 1, 0150 Oslo"
+    """
+    with opened() as ctx:
+        sender = add_sender(ctx, SenderValues(name=name, **values))
+    print_mapping({"id": sender.id, "name": sender.name}, as_json=as_json)
+
+
+@click.group()
+def suppressions() -> None:
+    """Addresses that must not be written to."""
+
+
+@suppressions.command("list")
+@click.option("--search", default="", help="Part of an address.")
+@json_option
+@telling_errors
+def list_suppressions(*, search: str, as_json: bool) -> None:
+    """List active suppressions, newest first."""
+    with opened() as ctx, ctx.read() as session:
+        before = None
+        while lines := queries.list_suppressions(session, search=search, before_id=before, limit=500):
+            print_lines(
+                (
+                    {
+                        "id": line.id, "email": line.email, "scope": line.scope, "topic": line.topic,
+                        "reason": line.reason, "source": line.source, "created_at": line.created_at,
+                    }
+                    for line in lines
+                ),
+                as_json=as_json,
+            )  # fmt: skip
+            before = lines[-1].id
+
+
+@suppressions.command("add")
+@click.argument("email")
+@json_option
+@telling_errors
+def add_suppression(*, email: str, as_json: bool) -> None:
+    """Suppress an address."""
+    with opened() as ctx:
+        is_new = service.add_suppression(ctx, email, source="command line")
+    print_mapping({"email": email, "new": is_new}, as_json=as_json)
+
+
+@suppressions.command("remove")
+@click.argument("email")
+@json_option
+@telling_errors
+def remove_suppression(*, email: str, as_json: bool) -> None:
+    """Lift what staff may lift: hard bounces, soft bounces, manual and provider entries."""
+    with opened() as ctx:
+        lifted = service.lift_suppressions(ctx, email, by=None)
+    print_mapping({"email": email, "lifted": lifted}, as_json=as_json)
+
+
+@suppressions.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@telling_errors
+def import_suppressions(*, file: Path, as_json: bool) -> None:
+    """Suppress every address of a CSV: the column email, else the first one."""
+    with opened() as ctx:
+        new, refused = service.import_suppressions(ctx, _read_emails(file), source=f"file {file.name}")
+    answer = {"new": new, "refused": [{"email": email, "reason": reason} for email, reason in refused]}
+    print_mapping(answer, as_json=as_json)
+
+
+def _read_emails(file: Path) -> list[str]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened_file:
+            rows = [row for row in csv.reader(opened_file) if row and row[0].strip()]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError("not a CSV file of addresses", where=str(file), mend="save it as CSV in UTF-8") from error
+    if not rows:
+        return []
+    header = [cell.strip().lower() for cell in rows[0]]
+    if "email" in header:
+        place = header.index("email")
+        return [row[place].strip() for row in rows[1:] if len(row) > place]
+    return [row[0].strip() for row in rows]
+
+
+@suppressions.command("export")
+@telling_errors
+def export_suppressions() -> None:
+    """Write active suppressions as CSV to stdout; erased addresses appear by their hash."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["email", "address_hash", "scope", "topic", "reason", "source", "created_at"])
+    with opened() as ctx, ctx.read() as session:
+        before = None
+        while lines := queries.list_suppressions(session, before_id=before, limit=500):
+            for line in lines:
+                writer.writerow(
+                    [line.email or "", line.address_hash.hex(), line.scope, line.topic or "", line.reason,
+                     line.source, line.created_at.isoformat()]
+                )  # fmt: skip
+            before = lines[-1].id
+
+
+@click.group()
+def transports() -> None:
+    """The ways out."""
+
+
+@transports.command("list")
+@json_option
+@telling_errors
+def list_transports(*, as_json: bool) -> None:
+    """Show the relay and its limits."""
+    with opened() as ctx, ctx.read() as session:
+        relay = describe_relay(ctx)
+        lines = [
+            {
+                "relay": relay,
+                "embedded": is_embedded(ctx),
+                "permitted": is_relay_permitted(ctx),
+                "rate_per_second": get_limit(session, "rate_per_second"),
+                "connections": int(get_limit(session, "relay_connections")),
+            }
+        ]
+    print_lines(lines if relay else [], as_json=as_json)
+
+
+@click.command("stop-all")
+@click.option("--release", is_flag=True, help="Let marketing go on.")
+@click.option("--note", default="", help="Why; mandatory with --release.")
+@json_option
+@telling_errors
+def stop_all(*, release: bool, note: str, as_json: bool) -> None:
+    """Hold all marketing at the next gate, or release it.
+
+    \b
+    Examples:
+      mailer stop-all --note "wrong list"
+      mailer stop-all --release --note "list mended"
+    """
+    with opened() as ctx:
+        changed = release_everything(ctx, note=note) if release else stop_everything(ctx, note=note)
+    print_mapping({"stopped": not release, "changed": changed}, as_json=as_json)

@@ -1,0 +1,82 @@
+"""Follow-up tasks."""
+
+from datetime import datetime
+
+import click
+
+from mailer.accounts.queries import find_staff
+from mailer.actions.service import create_follow_ups
+from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
+from mailer.cli.session import opened
+from mailer.errors import NotFoundError
+from mailer.followups import queries
+from mailer.followups.service import add_working_days
+from mailer.segments.queries import get_segment
+from mailer.statuses import FollowUpStatus
+from mailer.workspace.queries import get_workspace
+
+
+@click.group()
+def followups() -> None:
+    """Tasks for people."""
+
+
+@followups.command("list")
+@click.option("--status", type=click.Choice([status.value for status in FollowUpStatus]), default="open")
+@json_option
+@telling_errors
+def list_followups(*, status: str, as_json: bool) -> None:
+    """List tasks by due date."""
+    with opened() as ctx, ctx.read() as session:
+        after = None
+        while lines := queries.list_follow_ups(session, status=FollowUpStatus(status), after=after, limit=500):
+            print_lines(
+                (
+                    {
+                        "id": line.task.id,
+                        "contact_id": line.contact.id,
+                        "contact": f"{line.contact.first_name} {line.contact.last_name}".strip(),
+                        "company": line.company,
+                        "title": line.task.title,
+                        "due_on": line.task.due_on,
+                        "owner": line.owner,
+                        "source": line.task.source,
+                    }
+                    for line in lines
+                ),
+                as_json=as_json,
+            )
+            after = (lines[-1].task.due_on, lines[-1].task.id)
+
+
+@followups.command()
+@click.option("--segment", "name", required=True, metavar="NAME", help="One task for each member.")
+@click.option("--title", required=True)
+@click.option("--due", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: in two working days.")
+@click.option("--owner", default="", metavar="EMAIL", help="Default: the contact's owner, else the company's.")
+@click.option("--once", default="", metavar="WORD", help="Repeating the command with this word creates nothing twice.")
+@json_option
+@telling_errors
+def create(*, name: str, title: str, due: datetime | None, owner: str, once: str, as_json: bool) -> None:
+    """Create a task for each member of a segment.
+
+    \b
+    Example:
+      mailer followups create --segment "B-customers who went quiet" --title "Call and ask why"
+    """
+    with opened() as ctx:
+        with ctx.read() as session:
+            segment = get_segment(session, name)
+            staff = find_staff(session, owner) if owner else None
+            today = ctx.clock.today(get_workspace(session).timezone)
+        if owner and staff is None:
+            raise NotFoundError(f"no user has the address {owner}", mend="list them: mailer users list")
+        made = create_follow_ups(
+            ctx,
+            segment.id,
+            title=title,
+            due_on=due.date() if due else add_working_days(today, 2),
+            owner_id=staff.id if staff else None,
+            dedupe=once,
+        )
+    print_mapping({"segment": name, "created": made}, as_json=as_json)

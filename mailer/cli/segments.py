@@ -1,0 +1,195 @@
+"""Segments: create, count, members, explain."""
+
+import csv
+import json
+import time
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from mailer.cli.output import json_option, print_json, print_lines, print_mapping, telling_errors
+from mailer.cli.session import opened
+from mailer.contacts.queries import list_by_email
+from mailer.context import Context
+from mailer.errors import InputError, NotFoundError
+from mailer.segments import queries, service
+from mailer.statuses import SegmentOperation
+from mailer.workspace.queries import get_workspace
+
+today_option = click.option(
+    "--today", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Answer as on this day (workspace zone)."
+)
+
+
+@click.group()
+def segments() -> None:
+    """Audiences: static, dynamic and combined. NAME is a segment's name; an argument ending in .json is a rule."""
+
+
+@segments.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME [INPUT …]")
+@click.option("--rule", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A rule as a JSON file.")
+@click.option(
+    "--static",
+    "static",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV with a column email.",
+)
+@click.option("--combine", type=click.Choice([operation.value for operation in SegmentOperation]))
+@json_option
+@telling_errors
+def create(
+    *, names: tuple[str, ...], rule: Path | None, static: Path | None, combine: str | None, as_json: bool
+) -> None:
+    """Create a segment from a rule, a list, or other segments.
+
+    \b
+    Examples:
+      mailer segments create "B-customers" --rule b.json
+      mailer segments create "Board" --static board.csv
+      mailer segments create "Quiet B" --combine intersection "B-customers" "Quiet for six months"
+    """
+    if sum(option is not None for option in (rule, static, combine)) != 1:
+        raise InputError("give one of --rule, --static and --combine", where="segments create")
+    name, *inputs = names
+    if inputs and combine is None:
+        raise InputError(f"what is {inputs[0]!r}?", where="segments create", mend="inputs go with --combine")
+    with opened() as ctx:
+        if rule is not None:
+            segment = service.create_dynamic(ctx, name, read_rule_file(rule))
+        elif static is not None:
+            segment = service.create_static(ctx, name, contact_ids=_read_ids(ctx, static), cause=f"file {static.name}")
+        else:
+            segment = service.create_combined(ctx, name, SegmentOperation(str(combine)), inputs)
+    print_mapping({"id": segment.id, "name": segment.name, "kind": segment.kind}, as_json=as_json)
+
+
+def read_rule_file(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; InputError says what it is instead."""
+    try:
+        rule = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"not a JSON file: {error}", where=str(path)) from error
+    if not isinstance(rule, dict):
+        raise InputError("a rule is a JSON object", where=str(path), mend="see docs/reference/segment-rules.md")
+    return rule
+
+
+def _read_ids(ctx: Context, path: Path) -> list[int]:
+    """Return the contacts of a CSV with a column email; InputError names the addresses that nobody has."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        column = next((name for name in reader.fieldnames or [] if name.strip().lower() == "email"), None)
+        if column is None:
+            raise InputError("the file has no column email", where=str(path))
+        emails = [row[column].strip() for row in reader if (row[column] or "").strip()]
+    with ctx.read() as session:
+        found = {email: [contact.id for contact in list_by_email(session, email)] for email in emails}
+    missing = [email for email, ids in found.items() if not ids]
+    if missing:
+        shown = ", ".join(missing[:10])
+        raise InputError(f"{len(missing)} addresses are nobody's: {shown}", where=str(path), mend="import them first")
+    return [number for ids in found.values() for number in ids]
+
+
+def find_source(session: Session, name: str) -> queries.Source:
+    """Return the segment called `name`, or the rule in the file of that name."""
+    if name.endswith(".json"):
+        path = Path(name)
+        if not path.is_file():
+            raise NotFoundError(f"there is no file {name}")
+        return queries.read_rule(session, read_rule_file(path))
+    return queries.get_segment(session, name)
+
+
+def _day(ctx: Context, session: Session, today: datetime | None) -> date:
+    return today.date() if today else ctx.clock.today(get_workspace(session).timezone)
+
+
+@segments.command()
+@click.argument("name", metavar="NAME|RULE.json")
+@today_option
+@json_option
+@telling_errors
+def count(*, name: str, today: datetime | None, as_json: bool) -> None:
+    """Count the members now.
+
+    \b
+    Examples:
+      mailer segments count "Promoters"
+      mailer segments count rule.json --today 2026-03-31 --json
+    """
+    with opened() as ctx, ctx.read() as session:
+        source = find_source(session, name)
+        started = time.perf_counter()
+        members = queries.count_members(session, source, _day(ctx, session, today))
+        seconds = time.perf_counter() - started
+    print_mapping({"segment": name, "count": members, "seconds": round(seconds, 4)}, as_json=as_json)
+
+
+@segments.command()
+@click.argument("name", metavar="NAME|RULE.json")
+@today_option
+@json_option
+@telling_errors
+def members(*, name: str, today: datetime | None, as_json: bool) -> None:
+    """List the members by id."""
+    with opened() as ctx, ctx.read() as session:
+        source = find_source(session, name)
+        found = queries.iter_members(session, source, _day(ctx, session, today))
+        print_lines(({"id": member.id, "email": member.email} for member in found), as_json=as_json)
+
+
+@segments.command("list")
+@json_option
+@telling_errors
+def list_segments(*, as_json: bool) -> None:
+    """List the segments."""
+    with opened() as ctx, ctx.read() as session:
+        rows = queries.list_segments(session)
+        lines = [{"id": row.id, "name": row.name, "kind": row.kind} for row in rows]
+    print_lines(lines, as_json=as_json)
+
+
+@segments.command()
+@click.argument("name", metavar="NAME|RULE.json")
+@click.option("--contact", "email", metavar="EMAIL", default="", help="Say why this contact is in or not.")
+@today_option
+@json_option
+@telling_errors
+def explain(*, name: str, email: str, today: datetime | None, as_json: bool) -> None:
+    """Say in words what a segment asks, and why a contact is in or not.
+
+    \b
+    Example:
+      mailer segments explain "B-customers" --contact anna@example.com
+    """
+    with opened() as ctx, ctx.read() as session:
+        source = find_source(session, name)
+        answer: dict[str, Any] = {"segment": name, "sentence": queries.describe_segment(session, source)}
+        if email:
+            contacts = list_by_email(session, email)
+            if not contacts:
+                raise NotFoundError(f"no contact has the address {email}")
+            day = _day(ctx, session, today)
+            answer["contacts"] = [_why(session, source, contact.id, day) for contact in contacts]
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(answer["sentence"])
+    for contact in answer.get("contacts", []):
+        click.echo(f"contact {contact['id']}: {'in' if contact['member'] else 'not in'}")
+        for line in contact["lines"]:
+            click.echo(f"  {'yes' if line['holds'] else 'no '}  {line['text']}")
+
+
+def _why(session: Session, source: queries.Source, contact_id: int, day: date) -> dict[str, Any]:
+    reasons = queries.list_reasons(session, source, contact_id, day)
+    return {
+        "id": contact_id,
+        "member": queries.is_member(session, source, contact_id, day),
+        "lines": [{"text": reason.text, "holds": reason.holds} for reason in reasons],
+    }

@@ -1,0 +1,1 @@
+"""The two stories of the product, played through the real processes."""
