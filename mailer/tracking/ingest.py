@@ -1,0 +1,86 @@
+"""The ingest process of a host: moves the spool into the database, in order, exactly once (`mailer run ingest`)."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mailer.context import Context
+from mailer.errors import ConflictError
+from mailer.log import get_logger
+from mailer.tracking import service
+from mailer.tracking.records import DamagedRecordError, RawHit, iter_hits
+from mailer.tracking.spool import Segment, host_id, list_segments, only_reader
+
+log = get_logger("tracking")
+PAGE_HITS = 1_000
+_IDLE_SECONDS = 0.2
+_REST_SECONDS = 2.0
+
+
+def ingest_once(ctx: Context) -> int:
+    """Take in everything that is in the spool now; return how many hits were read. One reader a host at a time."""
+    folder = ctx.settings.spool_dir
+    host = host_id(folder)
+    return sum(_ingest_segment(ctx, host, segment) for segment in list_segments(folder))
+
+
+def _ingest_segment(ctx: Context, host: str, segment: Segment) -> int:
+    is_final = not segment.has_writer()  # asked first: what is read afterwards is all there will ever be
+    offset = service.position_of(ctx, host, segment.name)
+    done = 0
+    try:
+        while page := _read_page(segment, offset):
+            hits, end = page
+            service.take_in(ctx, hits, host=host, file=segment.name, start=offset, end=end)
+            offset, done = end, done + len(hits)
+    except DamagedRecordError as error:
+        log.warning("spool_file_damaged", file=segment.set_aside().name, offset=offset, where=str(error))
+        return done
+    if is_final:
+        segment.remove()
+        service.forget_file(ctx, host, segment.name)
+    return done
+
+
+def _read_page(segment: Segment, offset: int) -> tuple[list[RawHit], int] | None:
+    """Return up to PAGE_HITS hits from `offset` and where they end; None where there is no whole record."""
+    hits: list[RawHit] = []
+    end = 0
+    try:
+        for hit, after in iter_hits(segment.read(offset)):
+            hits.append(hit)
+            end = after
+            if len(hits) == PAGE_HITS:
+                break
+    except DamagedRecordError:
+        if not hits:
+            raise
+    return (hits, offset + end) if hits else None
+
+
+def run_ingest(ctx: Context, *, ready: Callable[[], None] | None = None) -> None:
+    """Ingest until SIGTERM or SIGINT. A database that is away costs nothing but time.
+
+    Raises:
+        ConflictError: another ingest process reads this spool.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with only_reader(ctx.settings.spool_dir):
+        if ready is not None:
+            ready()
+        ingest_until(ctx, stop)
+
+
+def ingest_until(ctx: Context, stop: threading.Event) -> None:
+    """Ingest again and again until `stop` is set."""
+    while not stop.is_set():
+        try:
+            rest = 0.0 if ingest_once(ctx) else _IDLE_SECONDS
+        except (SQLAlchemyError, OSError, ConflictError) as error:
+            log.warning("ingest_waits", error=type(error).__name__)
+            rest = _REST_SECONDS
+        stop.wait(rest)

@@ -1,0 +1,152 @@
+"""What the endpoint polls and what ingest needs to know about messages."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.schema.contacts import Address
+from mailer.schema.content import TrackedLink
+from mailer.schema.delivery import Message, Sending
+from mailer.schema.tracking import Hit, SpoolPosition
+from mailer.statuses import SendingState
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Message ids `first` to `last`, all there and all of one content version."""
+
+    first: int
+    last: int
+    version_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A tracked link as the endpoint needs it."""
+
+    id: int
+    version_id: int
+    ordinal: int
+    url: str
+    label: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What ingest needs to know of a message."""
+
+    id: int
+    contact_id: int | None
+    version_id: int
+    sent_at: datetime | None
+
+
+def list_runs(session: Session, *, above: int, up_to: int) -> list[Run]:
+    """Return runs of consecutive message ids above `above` up to `up_to`: a page of ids becomes a handful of rows."""
+    return _runs(session, Message.id > above, Message.id <= up_to)
+
+
+def list_runs_of_sending(session: Session, sending_id: int) -> list[Run]:
+    """Return the runs of one sending."""
+    return _runs(session, Message.sending_id == sending_id)
+
+
+def _runs(session: Session, *conditions: object) -> list[Run]:
+    place = func.row_number().over(partition_by=Message.sending_id, order_by=Message.id)
+    inner = (
+        select(Message.id.label("id"), Message.sending_id.label("sending_id"), (Message.id - place).label("island"))
+        .where(*conditions)  # type: ignore[arg-type]
+        .subquery()
+    )
+    query = (
+        select(func.min(inner.c.id), func.max(inner.c.id), Sending.content_version_id)
+        .join(Sending, Sending.id == inner.c.sending_id)
+        .group_by(inner.c.sending_id, inner.c.island, Sending.content_version_id)
+    )
+    return [Run(first, last, version_id) for first, last, version_id in session.execute(query)]
+
+
+def list_runs_of_messages(session: Session, message_ids: Iterable[int]) -> list[Run]:
+    """Return runs of one for single messages: those that a request asked for in vain."""
+    query = select(Message.id, Sending.content_version_id).join(Sending, Sending.id == Message.sending_id)
+    rows = session.execute(query.where(Message.id.in_(sorted(message_ids))))
+    return [Run(message_id, message_id, version_id) for message_id, version_id in rows]
+
+
+def last_message_id(session: Session) -> int:
+    """Return the highest message id, 0 where there is none."""
+    return session.scalar(select(func.max(Message.id))) or 0
+
+
+def list_prepared_sendings(session: Session, *, above: int) -> Sequence[int]:
+    """Return ids above `above` of sendings whose messages are all there; ids still being prepared end the list."""
+    preparing = select(func.min(Sending.id)).where(Sending.state == SendingState.PREPARING.value, Sending.id > above)
+    end = session.scalar(preparing)
+    query = select(Sending.id).where(Sending.id > above).order_by(Sending.id)
+    return session.scalars(query if end is None else query.where(Sending.id < end)).all()
+
+
+def list_links(session: Session, *, above: int) -> list[LinkRow]:
+    """Return tracked links with an id above `above`, by id."""
+    columns = (
+        TrackedLink.id,
+        TrackedLink.content_version_id,
+        TrackedLink.ordinal,
+        TrackedLink.url,
+        TrackedLink.label,
+        TrackedLink.response,
+    )
+    rows = session.execute(select(*columns).where(TrackedLink.id > above).order_by(TrackedLink.id).limit(20_000))
+    return [LinkRow(*row) for row in rows]
+
+
+def find_recipient(session: Session, message_id: int) -> str | None:
+    """Return the address that a message went to, None where it is not known any more."""
+    query = (
+        select(func.coalesce(Message.to_address, Address.email))
+        .outerjoin(Address, Address.id == Message.address_id)
+        .where(Message.id == message_id)
+    )
+    return session.scalar(query)
+
+
+def facts_of_messages(session: Session, message_ids: Iterable[int]) -> dict[int, MessageFacts]:
+    """Return what is known of messages, by id; those that do not exist are left out."""
+    sent_at = func.coalesce(Message.accepted_at, Message.gate_at)
+    query = select(Message.id, Message.contact_id, Sending.content_version_id, sent_at).join(
+        Sending, Sending.id == Message.sending_id
+    )
+    rows = session.execute(query.where(Message.id.in_(sorted(set(message_ids)))))
+    return {row[0]: MessageFacts(*row) for row in rows}
+
+
+def links_of_versions(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, int], LinkRow]:
+    """Return the links of content versions by (version, ordinal)."""
+    columns = (
+        TrackedLink.id,
+        TrackedLink.content_version_id,
+        TrackedLink.ordinal,
+        TrackedLink.url,
+        TrackedLink.label,
+        TrackedLink.response,
+    )
+    rows = session.execute(select(*columns).where(TrackedLink.content_version_id.in_(sorted(set(version_ids)))))
+    return {(row[1], row[2]): LinkRow(*row) for row in rows}
+
+
+def list_clicks_since(session: Session, message_ids: Iterable[int], since: datetime) -> Sequence[Hit]:
+    """Return GET and POST clicks of messages since a time, by id."""
+    query = select(Hit).where(
+        Hit.message_id.in_(sorted(set(message_ids))), Hit.at >= since, Hit.kind != "open", Hit.method != "HEAD"
+    )
+    return session.scalars(query.order_by(Hit.id)).all()
+
+
+def positions_of_host(session: Session, host: str) -> dict[str, int]:
+    """Return the offset reached in each spool file of a host."""
+    rows = session.execute(select(SpoolPosition.file, SpoolPosition.offset).where(SpoolPosition.host == host))
+    return {file: offset for file, offset in rows}

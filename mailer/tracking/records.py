@@ -1,0 +1,71 @@
+"""One request to the tracking endpoint as bytes and back. Pure.
+
+A record is framed as length, CRC-32 and payload, so that a reader knows a torn tail from a whole record.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_AGENT = 500
+MAX_IP = 45
+_FRAME = struct.Struct(">HI")
+_HEAD = struct.Struct(">dBBBQHB")
+FRAME_BYTES = _FRAME.size
+MAX_RECORD_BYTES = FRAME_BYTES + _HEAD.size + MAX_IP + MAX_AGENT
+GET, HEAD, POST = 1, 2, 3
+METHOD_NAMES = {GET: "GET", HEAD: "HEAD", POST: "POST"}
+PREFETCH = 1  # the request said that nobody is looking (Sec-Purpose)
+
+
+class DamagedRecordError(Exception):
+    """A whole record whose check sum is wrong: not a torn tail, but damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawHit:
+    """What a request said. `at` is seconds since 1970; `kind` as in tokens.py; `flags` may hold PREFETCH."""
+
+    at: float
+    kind: int
+    method: int
+    message_id: int
+    link: int
+    flags: int
+    ip: str
+    user_agent: str
+
+
+def pack_hit(hit: RawHit) -> bytes:
+    """Return the framed record; overlong text is cut."""
+    ip = hit.ip.encode("utf-8", "replace")[:MAX_IP]
+    agent = hit.user_agent.encode("utf-8", "replace")[:MAX_AGENT]
+    head = _HEAD.pack(hit.at, hit.kind, hit.method, hit.flags, hit.message_id, hit.link, len(ip))
+    payload = head + ip + agent
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def iter_hits(data: bytes) -> Iterator[tuple[RawHit, int]]:
+    """Yield (hit, offset of its end) for each whole record; stop at a torn tail.
+
+    Raises:
+        DamagedRecordError: a record is whole and its check sum is wrong.
+    """
+    offset = 0
+    while offset + FRAME_BYTES <= len(data):
+        size, crc = _FRAME.unpack_from(data, offset)
+        payload = data[offset + FRAME_BYTES : offset + FRAME_BYTES + size]
+        if len(payload) < size or (size == 0 and crc == 0):
+            return  # torn, or the zeros that a power cut leaves at the end of a file
+        if size < _HEAD.size or zlib.crc32(payload) != crc:
+            raise DamagedRecordError(f"at byte {offset}")
+        offset += FRAME_BYTES + size
+        yield _unpack(payload), offset
+
+
+def _unpack(payload: bytes) -> RawHit:
+    at, kind, method, flags, message_id, link, ip_size = _HEAD.unpack_from(payload)
+    rest = payload[_HEAD.size :]
+    ip, agent = rest[:ip_size].decode("utf-8", "replace"), rest[ip_size:].decode("utf-8", "replace")
+    return RawHit(at, kind, method, message_id, link, flags, ip, agent)

@@ -1,0 +1,180 @@
+"""The local, append-only spool of hits: what stands between a request and the database.
+
+A writer (one a web process) appends to a segment of its own and holds a lock on it; many threads share one fdatasync.
+The ingest process reads segments behind the writers and removes those that are read and whose writer is gone. A torn
+tail, left by a killed writer, is nobody's hit: its request was never answered.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailer.errors import ConflictError
+
+SEGMENT_BYTES = 32 * 1024 * 1024
+_SUFFIX = ".hits"
+_READ_BYTES = 256 * 1024
+
+
+class SpoolWriter:
+    """Appends records; `append` returns when the record is on stable storage (unless `durable` is False)."""
+
+    def __init__(self, folder: Path, *, durable: bool = True, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._durable = durable
+        self._segment_bytes = segment_bytes
+        self._write_lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        self._file = -1
+        self._pid = 0
+        self._size = 0
+        self._written = 0
+        self._synced = 0
+
+    def append(self, record: bytes) -> None:
+        """Write one record.
+
+        Raises:
+            OSError: it could not be kept (a full disk); what was half written is taken back.
+        """
+        with self._write_lock:
+            if self._pid != os.getpid() or self._size >= self._segment_bytes:
+                self._open_segment()
+            self._write(record)
+            self._written += 1
+            number = self._written
+        if self._durable:
+            self._sync(number)
+
+    def _write(self, record: bytes) -> None:
+        try:
+            done = os.write(self._file, record)
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        if done != len(record):
+            os.ftruncate(self._file, self._size)
+            raise OSError(errno.ENOSPC, "the disk took a part of the record only")
+        self._size += len(record)
+
+    def _sync(self, number: int) -> None:
+        """Wait until record `number` is synced: whoever comes first syncs for all who wrote meanwhile."""
+        with self._sync_lock:
+            if self._synced >= number:
+                return
+            with self._write_lock:
+                written, file = self._written, os.dup(self._file)
+            try:
+                os.fdatasync(file)
+            finally:
+                os.close(file)
+            self._synced = written
+
+    def _open_segment(self) -> None:
+        """Begin a new segment, locked for as long as this process lives; an old one is synced and let go first."""
+        if self._file >= 0 and self._pid == os.getpid():
+            os.fdatasync(self._file)
+            os.close(self._file)
+        self._file, self._pid = -1, 0
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{_SUFFIX}"
+        # Born under another name, so that a reader never sees it without its lock.
+        draft = self._folder / f".{name}"
+        self._file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        draft.rename(self._folder / name)
+        _sync_folder(self._folder)
+        self._size, self._pid = 0, os.getpid()
+
+    def close(self) -> None:
+        """Sync and let the segment go."""
+        with self._write_lock:
+            if self._file >= 0 and self._pid == os.getpid():
+                os.fdatasync(self._file)
+                os.close(self._file)
+            self._file, self._pid = -1, 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A spool file as the reader sees it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Unique on this host for ever."""
+        return self.path.name
+
+    def read(self, offset: int) -> bytes:
+        """Return up to 256 KiB from `offset`; the last record in it may be torn."""
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.read(_READ_BYTES)
+
+    def has_writer(self) -> bool:
+        """Whether a live process may still append."""
+        with self.path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    def remove(self) -> None:
+        """Delete the file: everything in it is in the database."""
+        self.path.unlink(missing_ok=True)
+
+    def set_aside(self) -> Path:
+        """Keep a damaged file under a name that no reader looks at; return its path."""
+        aside = self.path.with_suffix(".damaged")
+        self.path.rename(aside)
+        return aside
+
+
+def list_segments(folder: Path) -> list[Segment]:
+    """Return the segments of this host, oldest first."""
+    paths = (path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
+    return [Segment(path) for path in sorted(paths)]
+
+
+def host_id(folder: Path) -> str:
+    """Return the random name of this spool, made on first use: positions in the database are kept by it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "host-id"
+    draft = folder / f".host-id-{secrets.token_hex(4)}"
+    draft.write_text(secrets.token_hex(8), encoding="ascii")
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+@contextmanager
+def only_reader(folder: Path) -> Iterator[None]:
+    """Hold the right to read this spool; ConflictError where another ingest process has it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "ingest.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConflictError("another ingest process reads this spool", mend="one is enough for a host") from error
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
