@@ -16,12 +16,15 @@ from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_views
 from mailer.assets import static_dir, templates_dir
+from mailer.bounces import views as bounce_pages
 from mailer.campaigns.views import control
 from mailer.campaigns.views import pages as campaign_pages
+from mailer.catcher import views as inbox
 from mailer.consent.views import public_pages, staff_pages
 from mailer.contacts import views as contact_views
 from mailer.content import views as designs
 from mailer.context import Context
+from mailer.delivery import views as delivery_views
 from mailer.followups import views as followup_views
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, rates
@@ -52,6 +55,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     followup_views.pages,
     designs.pages,
     rates.pages,
+    bounce_pages.pages,
     staff_pages.suppression_pages,
     staff_pages.topic_pages,
     staff_pages.objection_pages,
@@ -60,7 +64,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     staff.pages,
     staff.audit_pages,
 )
-PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages,)
+PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages, delivery_views.pages)
 _WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})
 _PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
 
@@ -78,6 +82,8 @@ def create_app(ctx: Context) -> Flask:
     csrf = CSRFProtect(app)
     for page in ADMIN_PAGES:
         app.register_blueprint(page)
+    if has_catcher(ctx):
+        app.register_blueprint(inbox.pages)
     for page in PUBLIC_PAGES:
         app.register_blueprint(page)
         csrf.exempt(page)  # no cookie says who asks there: the signed token in the address does
@@ -87,6 +93,11 @@ def create_app(ctx: Context) -> Flask:
     add_formats(app)
     _add_template_values(app)
     return app
+
+
+def has_catcher(ctx: Context) -> bool:
+    """Return whether the embedded default's catcher keeps its mails in this installation's data folder."""
+    return "catcher" in ctx.settings.embedded_ports or (ctx.settings.data_dir / "catcher.sqlite").exists()
 
 
 def _config(ctx: Context) -> dict[str, Any]:

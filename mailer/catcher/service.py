@@ -45,15 +45,28 @@ def iter_mails(settings: Settings, *, after: int = 0) -> Iterator[ListedMail]:
     """Yield accepted mails with an id above `after`, by id; one for each recipient."""
     with store.opened(settings.data_dir / "catcher.sqlite") as connection:
         for mail in store.iter_mails(connection, after=after):
-            read = read_mail(mail.raw)
-            yield ListedMail(
-                mail.id, mail.received_at, mail.mail_from, mail.rcpt_to, read.message_id, read.subject, read.links
-            )
+            yield _listed(mail)
 
 
 def list_mails(settings: Settings, *, after: int = 0) -> list[ListedMail]:
     """Return accepted mails with an id above `after`, by id."""
     return list(iter_mails(settings, after=after))
+
+
+def list_newest(
+    settings: Settings, *, search: str = "", before: int | None = None, limit: int = 50
+) -> list[ListedMail]:
+    """Return accepted mails for a page, newest first, with an id below `before`."""
+    with store.opened(settings.data_dir / "catcher.sqlite") as connection:
+        found = store.list_newest(connection, search=search, before=before, limit=limit)
+    return [_listed(mail) for mail in found]
+
+
+def _listed(mail: CaughtMail) -> ListedMail:
+    read = read_mail(mail.raw)
+    return ListedMail(
+        mail.id, mail.received_at, mail.mail_from, mail.rcpt_to, read.message_id, read.subject, read.links
+    )
 
 
 def get_mail(settings: Settings, mail_id: int) -> CaughtMail:

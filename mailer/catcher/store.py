@@ -103,6 +103,18 @@ def iter_mails(connection: sqlite3.Connection, *, after: int = 0) -> Iterator[Ca
         yield _mail(row)
 
 
+def list_newest(
+    connection: sqlite3.Connection, *, search: str = "", before: int | None = None, limit: int = 50
+) -> list[CaughtMail]:
+    """Return accepted mails, newest first, with an id below `before`; `search` is part of the recipient."""
+    query = (
+        "SELECT id, received_at, mail_from, rcpt_to, raw, report FROM mail"
+        " WHERE id < ? AND instr(lower(rcpt_to), ?) > 0 ORDER BY id DESC LIMIT ?"
+    )
+    rows = connection.execute(query, (before or 2**62, search.lower(), limit))
+    return [_mail(row) for row in rows]
+
+
 def find_mail(connection: sqlite3.Connection, mail_id: int) -> CaughtMail | None:
     """Return one mail."""
     query = "SELECT id, received_at, mail_from, rcpt_to, raw, report FROM mail WHERE id = ?"

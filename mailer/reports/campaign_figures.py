@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
 from mailer.delivery.queries import count_states, display_state
-from mailer.reports.figures import count_bounced_later, was_transmitted
+from mailer.reports.figures import count_bounced_later
+from mailer.reputation.queries import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import ConsentEvent
 from mailer.schema.contacts import Address, Contact
@@ -116,18 +117,17 @@ def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
     transmitted = session.scalar(
         select(func.count()).select_from(Message).where(Message.sending_id == sending_id, was_transmitted())
     )
-    hit_class = func.coalesce(Event.hit_class, "")
     events = session.execute(
-        select(Event.kind, hit_class, func.count(Event.message_id.distinct()))
+        select(Event.kind, Event.hit_class, func.count(Event.message_id.distinct()))
         .where(Event.sending_id == sending_id)
-        .group_by(Event.kind, hit_class)
+        .group_by(Event.kind, Event.hit_class)
     )
     return CampaignFigures(
         states=states,
         skipped=skipped,
         transmitted=transmitted or 0,
         bounced_later=count_bounced_later(session, Event.sending_id == sending_id),
-        events={(kind, word): count for kind, word, count in events},
+        events={(kind, word or ""): count for kind, word, count in events},
         unsubscribed=_count_unsubscribed(session, sending_id),
         follow_ups=_count_follow_ups(session, sending_id),
         links=list_links(session, sending_id),

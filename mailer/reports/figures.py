@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Date, SQLColumnExpression, String, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Date, SQLColumnExpression, String, cast, func, select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
-from mailer.delivery.reasons import Reason, blame_of
+from mailer.reputation.queries import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, ConsentEvent
 from mailer.schema.contacts import Address, Contact
@@ -16,7 +16,6 @@ from mailer.schema.imports import ImportRun
 from mailer.schema.workspace import Sender
 from mailer.statuses import (
     PERMITS_MARKETING,
-    Blame,
     ConsentVerdict,
     EventKind,
     HitClass,
@@ -30,7 +29,6 @@ HARD_LIMIT, COMPLAINT_LIMIT = 0.05, 0.001
 REPORTS_COMPLAINTS = ("microsoft", "yahoo", "apple", "other")
 """Mailbox providers that send complaints back by mail; Google sends none."""
 _IN_STATISTICS = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
-_THEIRS = tuple(reason.value for reason in Reason if blame_of(reason) in (Blame.ADDRESS, Blame.MAILBOX))
 
 
 @dataclass(frozen=True)
@@ -86,17 +84,11 @@ def get_overview(session: Session) -> Overview:
 def count_events(session: Session, since: datetime) -> dict[tuple[str, str], int]:
     """Return messages with at least one event since then, by kind and class."""
     rows = session.execute(
-        select(Event.kind, func.coalesce(Event.hit_class, ""), func.count(Event.message_id.distinct()))
+        select(Event.kind, Event.hit_class, func.count(Event.message_id.distinct()))
         .where(Event.at >= since)
-        .group_by(Event.kind, func.coalesce(Event.hit_class, ""))
+        .group_by(Event.kind, Event.hit_class)
     )
-    return {(kind, hit_class): count for kind, hit_class, count in rows}
-
-
-def was_transmitted() -> ColumnElement[bool]:
-    """Return the condition that a message was transmitted: accepted, or refused for its address (FEATURES M15)."""
-    refused = and_(Message.state == MessageState.FAILED.value, Message.reason.in_(_THEIRS))
-    return or_(Message.state == MessageState.ACCEPTED.value, refused)
+    return {(kind, hit_class or ""): count for kind, hit_class, count in rows}
 
 
 def _transmitted(session: Session, since: datetime) -> tuple[int, int]:

@@ -205,7 +205,7 @@ def add_by_addresses(
                 .join(Address, Address.id == Contact.address_id)
                 .where(Address.email.in_(wanted[start : start + 500]))
             )
-            found |= dict(rows.tuples())
+            found.update(dict(rows.all()))
         added = add_members(session, segment_id, found, cause="by hand", by=by)
     known = set(found.values())
     return added, [email for email in wanted if email not in known]

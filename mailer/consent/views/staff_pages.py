@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from mailer.consent import queries, service
 from mailer.consent.queries import SuppressionLine
 from mailer.consent.service import Cause
+from mailer.context import Context
 from mailer.errors import InputError, MailerError
 from mailer.statuses import SuppressionReason
 from mailer.web.access import MARKETING, OPERATIONS, access, who
@@ -117,7 +118,7 @@ def import_suppressions() -> ResponseReturnValue:
 @access(*OPERATIONS)
 def export_suppressions() -> ResponseReturnValue:
     """Return everything that is suppressed as CSV."""
-    response = Response(_export_lines(), mimetype="text/csv")
+    response = Response(_export_lines(app_context()), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="suppressions.csv"'
     return response
 
@@ -147,8 +148,7 @@ def _emails(lines: Iterable[str]) -> Iterator[str]:
             yield row[column].strip()
 
 
-def _export_lines() -> Iterator[str]:
-    ctx = app_context()
+def _export_lines(ctx: Context) -> Iterator[str]:
     yield "email,reason,scope,topic,source,created_at\n"
     before: int | None = None
     while True:

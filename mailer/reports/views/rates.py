@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from mailer.reports import figures
 from mailer.reports.figures import COMPLAINT_LIMIT, HARD_LIMIT
 from mailer.reports.views.dashboard import rate_plot
+from mailer.reputation.queries import worst_state
 from mailer.web.access import access
 from mailer.web.requests import app_context
 
@@ -20,9 +21,11 @@ def show() -> ResponseReturnValue:
         days = figures.list_rates_by_day(session)
         providers = figures.list_rates_by_provider(session)
         overview = figures.get_overview(session)
+        breaker = worst_state(session)
     return render_template(
         "admin/reports/rates.html",
         overview=overview,
+        breaker=breaker.value,
         providers=providers,
         silent=[rate.name for rate in providers if rate.name not in figures.REPORTS_COMPLAINTS],
         hard_plot=rate_plot(days, "hard", HARD_LIMIT),

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
 from mailer.contacts.queries import list_by_email
+from mailer.context import Context
 from mailer.errors import InputError, MailerError
 from mailer.schema.segments import Segment
 from mailer.segments import queries, service
@@ -213,15 +214,13 @@ def export(public_id: uuid.UUID) -> ResponseReturnValue:
     """Return the members as CSV."""
     with app_context().read() as session:
         segment = queries.get_by_public_id(session, public_id)
-    response = Response(_csv(segment), mimetype="text/csv")
+    response = Response(_csv(app_context(), segment, _today()), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="segment-{segment.id}.csv"'
     return response
 
 
-def _csv(segment: Segment) -> Iterator[str]:
+def _csv(ctx: Context, segment: Segment, today: date) -> Iterator[str]:
     yield "id,email,first_name,last_name\n"
-    ctx = app_context()
-    today = _today()
     with ctx.read() as session:
         for member in queries.iter_members(session, segment, today):
             buffer = io.StringIO()

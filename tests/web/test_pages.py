@@ -1,0 +1,214 @@
+"""Pages over real requests: they render for both engines, keep people out, and say what is wrong."""
+
+import io
+import uuid
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from mailer.accounts import service as accounts
+from mailer.context import Context
+from mailer.schema.followups import FollowUp
+from mailer.schema.segments import Segment, SegmentMember
+from mailer.statuses import Role
+from mailer.workspace.queries import is_stopped
+from tests.support.client import csrf_of, make_client, sign_in
+from tests.support.story import Story, make_story
+
+
+@pytest.fixture
+def story(ctx: Context) -> Story:
+    return make_story(ctx, people=48)
+
+
+@pytest.fixture
+def client(ctx: Context, story: Story) -> FlaskClient:
+    return make_client(ctx)
+
+
+def list_addresses(story: Story) -> list[str]:
+    contact, running, draft = story.contact.public_id, story.running.public_id, story.draft.public_id
+    steps = ("setup", "template", "content", "recipients", "review", "preview", "preview?show=text", "audience")
+    return [
+        "/dashboard", "/dashboard/running", "/contacts", "/contacts?q=ada", "/contacts/new", f"/contacts/{contact}",
+        f"/contacts/{contact}?kind=mail", f"/contacts/{contact}/edit", "/follow-ups", "/follow-ups?whose=all",
+        "/follow-ups?status=done", "/segments", "/segments/new", "/segments/new?kind=combined",
+        f"/segments/{story.segment.public_id}", f"/segments/{story.segment.public_id}/edit",
+        f"/segments/{story.segment.public_id}/count", f"/segments/{story.segment.public_id}/members.csv",
+        f"/segments/{story.segment.public_id}/explain?email=person0@example.com", "/campaigns", "/campaigns/new",
+        *(f"/campaigns/{draft}/{step}" for step in steps), f"/campaigns/{running}", f"/campaigns/{running}/live",
+        f"/campaigns/{running}/plot", f"/campaigns/{running}/recipients",
+        f"/campaigns/{running}/recipients?show=opened", "/designs", "/designs/edit?source=invitation",
+        "/designs/preview?name=invitation", "/deliverability", "/bounces",
+        "/suppressions", "/suppressions/export", "/topics", "/settings", "/senders", "/senders/new", "/staff",
+        "/staff/new", "/audit", "/account/password",
+    ]  # fmt: skip
+
+
+def test_every_page_renders(client: FlaskClient, story: Story) -> None:
+    sign_in(client)
+
+    answers = {address: client.get(address).status_code for address in list_addresses(story)}
+
+    assert {address: status for address, status in answers.items() if status != 200} == {}
+
+
+def test_a_page_that_is_not_there_says_so_in_the_frame(client: FlaskClient) -> None:
+    sign_in(client)
+
+    response = client.get(f"/contacts/{uuid.uuid4()}")
+
+    assert response.status_code == 404
+    assert "no such contact" in response.text
+
+
+def test_a_salesperson_sees_no_settings(client: FlaskClient, ctx: Context) -> None:
+    _, password = accounts.create_staff(ctx, "sam@example.com", Role.SALES)
+    staff = accounts.authenticate(ctx, "sam@example.com", password)
+    accounts.change_password(ctx, staff.id, password, "three plain words")
+    sign_in(client, "sam@example.com", "three plain words")
+
+    assert client.get("/settings").status_code == 403
+    assert client.get("/staff").status_code == 403
+    assert 'href="/settings"' not in client.get("/contacts").text
+
+
+def test_a_one_time_password_opens_only_the_page_that_changes_it(client: FlaskClient, ctx: Context) -> None:
+    _, password = accounts.create_staff(ctx, "sam@example.com", Role.ADMIN)
+    page = client.get("/sign-in")
+    client.post("/sign-in", data={"csrf_token": csrf_of(page.text), "email": "sam@example.com", "password": password})
+
+    assert client.get("/contacts").location == "/account/password"
+
+
+def test_a_session_ends_when_the_password_changes(client: FlaskClient, ctx: Context, story: Story) -> None:
+    sign_in(client)
+    with ctx.read() as session:
+        person = accounts.queries.find_staff_by_id(session, story.admin_id)
+    assert person is not None
+    accounts.reset_password(ctx, person.public_id, by=None)
+
+    assert client.get("/contacts").location.startswith("/sign-in")
+
+
+def test_a_form_without_its_token_changes_nothing(client: FlaskClient, ctx: Context) -> None:
+    sign_in(client)
+
+    response = client.post("/settings/stop", data={"note": "forged"})
+
+    assert response.status_code == 400
+    with ctx.read() as session:
+        assert not is_stopped(session)
+
+
+def test_signing_in_leads_to_a_page_of_ours_only(client: FlaskClient) -> None:
+    page = client.get("/sign-in?next=//evil.example")
+
+    assert "evil" not in page.text
+
+
+def test_wrong_password_keeps_the_address_in_the_form(client: FlaskClient) -> None:
+    page = client.get("/sign-in")
+    form = {"csrf_token": csrf_of(page.text), "email": "ada@example.com", "password": "nonsense"}
+
+    response = client.post("/sign-in", data=form)
+
+    assert response.status_code == 400
+    assert "wrong address or password" in response.text
+    assert 'value="ada@example.com"' in response.text
+
+
+def test_stop_everything_shows_on_every_page_until_released(client: FlaskClient, ctx: Context) -> None:
+    token = sign_in(client)
+
+    client.post("/settings/stop", data={"csrf_token": token, "note": "wrong price"})
+
+    assert "wrong price" in client.get("/contacts").text
+    refused = client.post("/settings/release", data={"csrf_token": token, "note": ""})
+    assert refused.status_code == 400
+    client.post("/settings/release", data={"csrf_token": token, "note": "price mended"})
+    with ctx.read() as session:
+        assert not is_stopped(session)
+
+
+def test_a_broken_rule_is_answered_with_its_place(client: FlaskClient) -> None:
+    token = sign_in(client)
+    rule = '{"version": 1, "all": [{"field": "nonsense", "op": "equals", "value": 1}]}'
+
+    response = client.post("/segments/preview", data={"csrf_token": token, "rule": rule})
+
+    assert "all[0].field" in response.text
+
+
+def test_a_segment_is_created_from_its_form(client: FlaskClient, ctx: Context) -> None:
+    token = sign_in(client)
+    rule = '{"version": 1, "all": [{"field": "city", "op": "equals", "value": "Oslo"}]}'
+
+    response = client.post(
+        "/segments", data={"csrf_token": token, "kind": "dynamic", "name": "People in Oslo", "rule": rule}
+    )
+
+    assert response.status_code == 303
+    page = client.get(response.location)
+    assert 'data-count="16"' in page.text
+
+
+def test_people_are_added_to_a_static_segment_by_address(client: FlaskClient, ctx: Context, story: Story) -> None:
+    token = sign_in(client)
+    with ctx.read() as session:
+        segment = session.scalars(select(Segment).where(Segment.kind == "static")).one()
+    emails = "person44@example.com\nnobody@example.com"
+
+    response = client.post(f"/segments/{segment.public_id}/members", data={"csrf_token": token, "emails": emails})
+
+    assert response.status_code == 303
+    with ctx.read() as session:
+        causes = session.scalars(select(SegmentMember.cause).where(SegmentMember.segment_id == segment.id)).all()
+    assert causes.count("by hand") == 1
+
+
+def test_a_task_for_each_member_is_created_once(client: FlaskClient, ctx: Context, story: Story) -> None:
+    token = sign_in(client)
+    form = {"csrf_token": token, "title": "Call them", "due_on": "2026-12-01", "kind": "call", "once": "77"}
+
+    for _ in range(2):
+        client.post(f"/segments/{story.segment.public_id}/follow-ups", data=form)
+
+    with ctx.read() as session:
+        tasks = session.scalars(select(FollowUp).where(FollowUp.title == "Call them")).all()
+    assert len(tasks) == 16
+
+
+def test_a_launch_with_the_wrong_number_is_refused(client: FlaskClient, story: Story) -> None:
+    token = sign_in(client)
+
+    response = client.post(f"/campaigns/{story.draft.public_id}/launch", data={"csrf_token": token, "typed": "9999"})
+
+    assert response.status_code == 400
+    assert "the audience is" in response.text
+
+
+def test_an_import_of_suppressions_names_what_is_no_address(client: FlaskClient, ctx: Context) -> None:
+    token = sign_in(client)
+    content = b"email,reason\nperson1@gmail.com,asked\nnot an address,\n"
+
+    response = client.post(
+        "/suppressions/import",
+        data={"csrf_token": token, "file": (io.BytesIO(content), "list.csv")},
+        follow_redirects=True,
+    )
+
+    assert "1 addresses are new" in response.text
+    assert "not an address" in response.text
+
+
+def test_a_hostile_name_is_shown_as_text(client: FlaskClient, ctx: Context) -> None:
+    token = sign_in(client)
+    name = '<script>alert("x")</script>'
+
+    client.post("/contacts", data={"csrf_token": token, "email": "h@example.com", "first_name": name})
+
+    page = client.get("/contacts").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page
