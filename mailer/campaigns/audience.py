@@ -132,3 +132,10 @@ def sample_sendable(session: Session, campaign: Campaign, today: date, now: date
     """Return the first contacts who would get the mail, by id."""
     rows = audience_select(session, campaign, today, now).order_by(None).subquery("audience")
     return list(session.scalars(select(rows.c.id).where(rows.c.reason.is_(None)).order_by(rows.c.id).limit(limit)))
+
+
+def list_emails(session: Session, campaign: Campaign, today: date, now: datetime) -> list[str]:
+    """Return the addresses of everyone who would get the mail, by contact id."""
+    rows = audience_select(session, campaign, today, now).order_by(None).subquery("audience")
+    query = select(Address.email).join(rows, rows.c.address_id == Address.id).where(rows.c.reason.is_(None))
+    return [email for email in session.scalars(query.order_by(rows.c.id)) if email]

@@ -208,6 +208,14 @@ def count_audience(ctx: Context, campaign_id: int) -> dict[str, int]:
         return audience.count_audience(session, campaign, today, ctx.clock.now())
 
 
+def list_sendable_emails(ctx: Context, campaign_id: int) -> list[str]:
+    """Return the addresses of everyone who would get it now, by contact id."""
+    with ctx.read() as session:
+        campaign = queries.get_campaign(session, campaign_id)
+        today = ctx.clock.today(get_workspace(session).timezone)
+        return audience.list_emails(session, campaign, today, ctx.clock.now())
+
+
 def launch_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> SendingState:
     """Start a campaign now, or schedule it where its time is to come; return its new status.
 

@@ -1,0 +1,34 @@
+"""The second story: B-customers who went quiet, and a task for each (FEATURES)."""
+
+from mailer.accounts.queries import find_staff
+from mailer.actions.service import create_follow_ups
+from mailer.demo.stage import Stage
+from mailer.followups.service import add_working_days
+from mailer.segments import service as segments
+from mailer.statuses import SegmentOperation
+from mailer.workspace.queries import get_workspace
+
+B_CUSTOMERS = "B-customers"
+QUIET = "Quiet for six months"
+QUIET_B = "B-customers who went quiet"
+TITLE = "Ask why we have not heard from them"
+
+
+def call_quiet_customers(stage: Stage) -> int:
+    """Combine the two ready segments and create a task for each member; return how many."""
+    ctx = stage.ctx
+    combined = segments.create_combined(ctx, QUIET_B, SegmentOperation.INTERSECTION, [B_CUSTOMERS, QUIET])
+    with ctx.read() as session:
+        today = ctx.clock.today(get_workspace(session).timezone)
+        seller = find_staff(session, "kari@example.com")
+    made = create_follow_ups(
+        ctx,
+        combined.id,
+        title=TITLE,
+        kind="call",
+        due_on=add_working_days(today, 3),
+        owner_id=seller.id if seller else None,
+        dedupe="demo",
+    )
+    stage.say(f"“{QUIET_B}”: {made} tasks for {seller.name if seller else 'the owner'}")
+    return made
