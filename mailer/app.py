@@ -26,6 +26,7 @@ from mailer.content import views as designs
 from mailer.context import Context
 from mailer.delivery import views as delivery_views
 from mailer.followups import views as followup_views
+from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, rates
 from mailer.segments.views import pages as segment_pages
@@ -46,6 +47,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     signing.pages,
     dashboard.pages,
     contact_views.pages,
+    import_pages.pages,
     campaign_pages.pages,
     control.pages,
     campaign_report.pages,

@@ -1,6 +1,7 @@
 """Pages over real requests: they render for both engines, keep people out, and say what is wrong."""
 
 import io
+import time
 import uuid
 
 import pytest
@@ -38,9 +39,10 @@ def list_addresses(story: Story) -> list[str]:
         f"/segments/{story.segment.public_id}/count", f"/segments/{story.segment.public_id}/members.csv",
         f"/segments/{story.segment.public_id}/explain?email=person0@example.com", "/campaigns", "/campaigns/new",
         *(f"/campaigns/{draft}/{step}" for step in steps), f"/campaigns/{running}", f"/campaigns/{running}/live",
-        f"/campaigns/{running}/plot", f"/campaigns/{running}/recipients",
-        f"/campaigns/{running}/recipients?show=opened", "/designs", "/designs/edit?source=invitation",
-        "/designs/preview?name=invitation", "/deliverability", "/bounces",
+        f"/campaigns/{running}/plot", f"/campaigns/{running}/messages",
+        f"/campaigns/{running}/messages?show=opened", "/designs", "/designs/edit?source=invitation",
+        "/designs/preview?name=invitation", "/deliverability", "/bounces", "/bounces/1", "/imports",
+        "/imports/new",
         "/suppressions", "/suppressions/export", "/topics", "/settings", "/senders", "/senders/new", "/staff",
         "/staff/new", "/audit", "/account/password",
     ]  # fmt: skip
@@ -201,6 +203,44 @@ def test_an_import_of_suppressions_names_what_is_no_address(client: FlaskClient,
 
     assert "1 addresses are new" in response.text
     assert "not an address" in response.text
+
+
+def wait_for_import(client: FlaskClient) -> str:
+    for _ in range(100):
+        page = client.get("/imports").text
+        if "Running" not in page and "No imports yet" not in page:
+            return page
+        time.sleep(0.05)
+    raise AssertionError("the import does not end")
+
+
+def test_the_wizard_tries_and_then_imports(client: FlaskClient, ctx: Context) -> None:
+    token = sign_in(client)
+    file = io.BytesIO("E-post;Fornavn;Favourite\nnew.person@example.com;Åse;blue\nbad address;X;red\n".encode())
+
+    uploaded = client.post("/imports/new", data={"csrf_token": token, "file": (file, "fair.csv")})
+    terms = {"csrf_token": token, "basis": "consent", "source": "Fair in Oslo", "topics": ["Invitations"]}
+    tried = client.post(uploaded.location, data=terms)
+
+    assert "1 people are new" in tried.text
+    assert "1 rows would be refused" in tried.text
+    assert "new.person" not in client.get("/contacts").text
+
+    client.post(uploaded.location, data=terms | {"run": "1"})
+    page = wait_for_import(client)
+
+    assert "fair.csv" in page
+    assert "new.person@example.com" in client.get("/contacts").text
+
+
+def test_a_file_that_is_no_table_is_refused_at_once(client: FlaskClient) -> None:
+    token = sign_in(client)
+    file = io.BytesIO(b"%PDF-1.7 \x00\xff\xfe binary")
+
+    response = client.post("/imports/new", data={"csrf_token": token, "file": (file, "people.csv")})
+
+    assert response.status_code == 400
+    assert "Nothing was saved" in response.text
 
 
 def test_a_hostile_name_is_shown_as_text(client: FlaskClient, ctx: Context) -> None:

@@ -60,7 +60,7 @@ def plot(public_id: uuid.UUID) -> ResponseReturnValue:
     return render_template("admin/reports/campaign_plot.html", plot=shown, campaign=campaign)
 
 
-@pages.get("/recipients")
+@pages.get("/messages")
 @access()
 def recipients(public_id: uuid.UUID) -> ResponseReturnValue:
     """List recipients by state or reaction, in pages."""
