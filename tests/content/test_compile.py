@@ -10,6 +10,8 @@ from mailer.errors import InputError
 
 SECTION = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
 
+ROWS = "{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}"
+
 
 def mjml(body: str, head: str = "") -> str:
     return f"<mjml>\n<mj-head>{head}</mj-head>\n<mj-body>\n{body}\n</mj-body></mjml>"
@@ -40,9 +42,7 @@ CASES = {
         "example.com/yes",
     ),
     "loop in table": (
-        "<mj-section><mj-column><mj-table>"
-        + "{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}"
-        + "</mj-table></mj-column></mj-section>",
+        f"<mj-section><mj-column><mj-table>{ROWS}</mj-table></mj-column></mj-section>",
         r"<tr><td[^>]*>one</td></tr><tr><td[^>]*>two</td></tr>",
     ),
     "title": (SECTION.format("a"), "<title>T 3</title>"),

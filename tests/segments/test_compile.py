@@ -288,7 +288,8 @@ def test_behavior_counts_human_events_only_unless_asked(ctx, session):
         message = messages[people[name].id]
         session.add(
             Event(message_id=message.id, sending_id=sending.id, contact_id=people[name].id, kind=kind,
-                  hit_class=hit_class, at=NOON - timedelta(days=days), dedupe_key=f"{name}{kind}{hit_class}{days}", detail={}, **more)
+                  hit_class=hit_class, at=NOON - timedelta(days=days), detail={},
+                  dedupe_key=f"{name}{kind}{hit_class}{days}", **more)
         )  # fmt: skip
         session.flush()
 

@@ -124,8 +124,8 @@ def test_rule_reads_as_a_sentence():
 
     assert describe_rule(rule) == (
         "Contacts: title contains chief and (city is one of Oslo, Bergen or seats is at least 1,000) "
-        "and has not seminar, in this and the previous 12 months and opened a mail at least 2 times, in the previous quarter "
-        "and is subscribed to News"
+        "and has not seminar, in this and the previous 12 months "
+        "and opened a mail at least 2 times, in the previous quarter and is subscribed to News"
     )
 
 

@@ -1,0 +1,154 @@
+"""Import of contacts: validated, deduplicated, with consent recorded; beside it the plain way, row by row.
+
+`python -m bench.import [--database URL] [--size N]`. The last line is as in docs/reference (Benchmarks).
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import random
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.addresses import hash_address
+from mailer.clock import utc_now
+from mailer.consent.service import create_topic
+from mailer.context import Context
+from mailer.database import Database
+from mailer.ids import new_ledger_id
+from mailer.imports.service import ImportOptions, import_contacts
+from mailer.jobs import SilentBell
+from mailer.migrations.runner import migrate
+from mailer.schema.consent import Consent, ConsentEvent, Subscription
+from mailer.schema.contacts import Address, Contact
+from mailer.settings import Settings
+from mailer.statuses import Basis
+from mailer.tokens import new_keys
+
+REFERENCE_ROWS = 2_000
+_FIRST = ("Anna", "Åse", "Björn", "Kari", "Lars", "Maja", "Ole", "Sofie")
+_LAST = ("Hansen", "Johansson", "Nielsen", "Öberg", "Berg", "Dahl", "Lund", "Strand")
+_CITIES = ("Oslo", "Bergen", "Århus", "Malmö", "Göteborg", "Tromsø")
+
+
+def write_file(path: Path, rows: int, *, offset: int = 0) -> None:
+    """Write a CSV of `rows` people with some repeats and some bad addresses, as real files have them."""
+    rng = random.Random(1)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Email", "First name", "Last name", "Title", "City", "Country", "Company"])
+        for number in range(offset, offset + rows):
+            email = f"Person.{number}@Example{number % 50}.com"
+            if number % 200 == 7:
+                email = f"person{number}.example.com"
+            if number % 100 == 13:
+                email = f"person.{number - 10}@example{(number - 10) % 50}.com"
+            company = f"Company {rng.randrange(500)}"
+            writer.writerow(
+                [email, rng.choice(_FIRST), rng.choice(_LAST), "Head of Sales", rng.choice(_CITIES), "Norway", company]
+            )
+
+
+def make_context(url: str, folder: Path) -> Context:
+    """Return a context on a migrated database."""
+    settings = Settings(
+        data_dir=folder, database_url=url, public_url="http://127.0.0.1:1", bounce_domain="bounce.localhost"
+    )
+    database = Database(url)
+    migrate(database)
+    return Context(settings=settings, database=database, keys=new_keys(), bell=SilentBell())
+
+
+def run_reference(ctx: Context, path: Path, topic_id: int) -> float:
+    """Import row by row with full validation and ORM rows, one commit for 100, and return rows a second."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    started = time.perf_counter()
+    for start in range(0, len(rows), 100):
+        with ctx.write() as session:
+            for row in rows[start : start + 100]:
+                _reference_row(ctx, session, row, topic_id)
+    return len(rows) / (time.perf_counter() - started)
+
+
+def _reference_row(ctx: Context, session: Session, row: dict[str, str], topic_id: int) -> None:
+    try:
+        email = validate_email(row["Email"], check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return
+    if session.scalars(select(Address).where(Address.email == email)).one_or_none():
+        return
+    now = utc_now()
+    domain = email.rpartition("@")[2]
+    address = Address(email=email, email_hash=hash_address(email, ctx.keys.suppression), domain=domain, created_at=now)
+    session.add(address)
+    session.flush()
+    contact = Contact(
+        ledger_id=new_ledger_id(), address_id=address.id, first_name=row["First name"], last_name=row["Last name"],
+        title=row["Title"], city=row["City"], country=row["Country"], created_at=now, updated_at=now,
+    )  # fmt: skip
+    session.add(contact)
+    session.flush()
+    given = {"purpose": "e_marketing", "basis": "consent", "source": "bench"}
+    session.add(Consent(contact_id=contact.id, permission="consent", updated_at=now, **given))
+    session.add(Subscription(contact_id=contact.id, topic_id=topic_id, status="subscribed", updated_at=now))
+    session.add(ConsentEvent(ledger_id=contact.ledger_id, verdict="given", permission="consent", at=now, **given))
+    session.add(ConsentEvent(ledger_id=contact.ledger_id, verdict="subscribed", topic_id=topic_id, at=now, **given))
+    session.flush()
+
+
+def main() -> None:
+    """Run the benchmark and print its last line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--database", default="")
+    parser.add_argument("--size", type=int, default=100_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = arguments.database or f"sqlite:///{folder / 'bench.sqlite'}"
+        ctx = make_context(url, folder)
+        topic = create_topic(ctx, f"Bench {time.time_ns()}")
+        write_file(folder / "reference.csv", REFERENCE_ROWS, offset=10**8)
+        reference = run_reference(ctx, folder / "reference.csv", topic.id)
+        write_file(folder / "people.csv", arguments.size)
+        options = ImportOptions(Basis.CONSENT, "bench", (topic.name,))
+        result = import_contacts(ctx, folder / "people.csv", options)
+        again = import_contacts(ctx, folder / "people.csv", options)
+        ctx.database.dispose()
+    rate = result.counts.rows / result.seconds
+    figures = {
+        "rows_per_second": round(rate),
+        "repeat_rows_per_second": round(again.counts.rows / again.seconds),
+        "seconds": round(result.seconds, 3),
+        "rows": result.counts.rows,
+        "new": result.counts.new,
+        "unchanged": result.counts.unchanged,
+        "refused": result.counts.refused,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "database": "sqlite" if url.startswith("sqlite") else "postgresql",
+    }
+    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    plain = {"rows_per_second": round(reference), "rows": REFERENCE_ROWS}
+    print(
+        json.dumps(
+            {
+                "name": "import",
+                "figures": figures,
+                "reference": plain,
+                "ratio": round(rate / reference, 2),
+                "machine": machine,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

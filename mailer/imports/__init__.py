@@ -1,0 +1,1 @@
+"""Files that come in: contacts and activities from CSV and spreadsheets, checked, deduplicated, with their consent."""
