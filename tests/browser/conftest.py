@@ -1,0 +1,88 @@
+"""A real Chromium on real HTTP. Where there is none, the run says so in its last lines, and CI fails."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from mailer.context import Context
+from mailer.database import Database
+from mailer.jobs import SilentBell
+from mailer.settings import Settings
+from mailer.tokens import new_keys
+from tests.browser.chromium import NoBrowserError, launch_options
+from tests.browser.screenshots import sign_in
+from tests.support.story import Story, make_story
+from tests.support.webserver import serve_pages
+
+missing: list[str] = []
+IS_CI = os.environ.get("CI", "") not in ("", "0", "false")  # noqa: TID251 - about the run, not the product
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last that the pages were not tried in a browser."""
+    if missing:
+        terminalreporter.section("no browser")
+        terminalreporter.line(f"The tests in tests/browser did NOT run: {missing[0]}")
+        terminalreporter.line("Install the package chromium, or let npm reach its registry.")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the session."""
+    try:
+        options = launch_options()
+    except NoBrowserError as error:
+        missing.append(str(error))
+        if IS_CI:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(**options)  # type: ignore[arg-type]
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, sqlite_template: Path) -> Iterator[tuple[Context, Story]]:
+    """A small world on a database of its own."""
+    database = tmp_path / "mailer.sqlite"
+    database.write_bytes(sqlite_template.read_bytes())
+    settings = Settings(
+        data_dir=tmp_path,
+        database_url=f"sqlite:///{database}",
+        public_url="http://127.0.0.1:8000",
+        smtp_url="smtp://127.0.0.1:9",
+        bounce_domain="bounce.localhost",
+    )
+    ctx = Context(settings, Database(settings.database_url), new_keys(), SilentBell())
+    yield ctx, make_story(ctx, people=60)
+    ctx.database.dispose()
+
+
+@pytest.fixture
+def base(world: tuple[Context, Story]) -> Iterator[str]:
+    """The address of the pages."""
+    with serve_pages(world[0]) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, base: str) -> Iterator[Page]:
+    """A page on which the admin is signed in; a policy violation, an error or a request elsewhere fails the test."""
+    context = browser.new_context()
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, base) else None)
+    sign_in(opened, base)
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def _is_elsewhere(url: str, base: str) -> bool:
+    return not url.startswith((base, "data:", "blob:", "about:"))
