@@ -33,7 +33,7 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m mailer.migrations.check
-	$(BIN)/djlint --check --lint --quiet templates/admin templates/public
+	$(BIN)/djlint --lint --quiet templates/admin templates/public
 	$(BIN)/codespell mailer tests bench docs frontend/src templates *.md
 
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
