@@ -5,6 +5,7 @@ three different links within ten seconds.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,11 +92,18 @@ def find_burst(clicks: Sequence[tuple[datetime, int]]) -> set[int]:
     """
     order = sorted(range(len(clicks)), key=lambda index: clicks[index][0])
     burst: set[int] = set()
-    first = 0
+    inside: Counter[int] = Counter()  # links of the window that ends at the click looked at
+    first = marked = 0
     for last, index in enumerate(order):
-        while clicks[index][0] - clicks[order[first]][0] > BURST_SPAN:
+        at, link = clicks[index]
+        inside[link] += 1
+        while at - clicks[order[first]][0] > BURST_SPAN:
+            gone = clicks[order[first]][1]
+            inside[gone] -= 1
+            if not inside[gone]:
+                del inside[gone]
             first += 1
-        window = order[first : last + 1]
-        if len({clicks[one][1] for one in window}) >= BURST_LINKS:
-            burst.update(window)
+        if len(inside) >= BURST_LINKS:
+            burst.update(order[max(first, marked) : last + 1])
+            marked = last + 1
     return burst

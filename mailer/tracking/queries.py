@@ -13,6 +13,8 @@ from mailer.schema.delivery import Message, Sending
 from mailer.schema.tracking import Hit, SpoolPosition
 from mailer.statuses import SendingState
 
+_MOST_CLICKS = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -139,11 +141,11 @@ def links_of_versions(session: Session, version_ids: Iterable[int]) -> dict[tupl
 
 
 def list_clicks_since(session: Session, message_ids: Iterable[int], since: datetime) -> Sequence[Hit]:
-    """Return GET and POST clicks of messages since a time, by id."""
+    """Return GET and POST clicks of messages since a time, newest first, at most 20,000: more is a flood of repeats."""
     query = select(Hit).where(
         Hit.message_id.in_(sorted(set(message_ids))), Hit.at >= since, Hit.kind != "open", Hit.method != "HEAD"
     )
-    return session.scalars(query.order_by(Hit.id)).all()
+    return session.scalars(query.order_by(Hit.id.desc()).limit(_MOST_CLICKS)).all()
 
 
 def positions_of_host(session: Session, host: str) -> dict[str, int]:

@@ -23,20 +23,35 @@ _SUFFIX = ".hits"
 _READ_BYTES = 256 * 1024
 
 
+class _Turn:
+    """A thread that waits for its record to be synced, or for its turn to sync for others."""
+
+    __slots__ = ("error", "leads", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.leads = False
+        self.error: OSError | None = None
+
+
 class SpoolWriter:
-    """Appends records; `append` returns when the record is on stable storage (unless `durable` is False)."""
+    """Appends records; `append` returns when the record is on stable storage (unless `durable` is False).
+
+    One thread at a time syncs, for all who wrote before it began; then it wakes them, and makes one of those who wrote
+    meanwhile the next. (A plain lock around the sync makes groups of two instead of twenty.)
+    """
 
     def __init__(self, folder: Path, *, durable: bool = True, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder
         self._durable = durable
         self._segment_bytes = segment_bytes
-        self._write_lock = threading.Lock()
-        self._sync_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._file = -1
         self._pid = 0
         self._size = 0
-        self._written = 0
-        self._synced = 0
+        self._is_syncing = False
+        self._waiting: list[_Turn] = []
 
     def append(self, record: bytes) -> None:
         """Write one record.
@@ -44,14 +59,48 @@ class SpoolWriter:
         Raises:
             OSError: it could not be kept (a full disk); what was half written is taken back.
         """
-        with self._write_lock:
+        turn = None
+        with self._lock:
             if self._pid != os.getpid() or self._size >= self._segment_bytes:
                 self._open_segment()
             self._write(record)
-            self._written += 1
-            number = self._written
-        if self._durable:
-            self._sync(number)
+            if not self._durable:
+                return
+            if self._is_syncing:
+                turn = _Turn()
+                self._waiting.append(turn)
+            self._is_syncing = True
+        if turn is not None:
+            turn.lock.acquire()
+            if not turn.leads:
+                if turn.error is not None:
+                    raise turn.error
+                return
+        self._sync_group()
+
+    def _sync_group(self) -> None:
+        """Sync for oneself and all who wait, then pass the turn on."""
+        with self._lock:
+            group, self._waiting = self._waiting, []
+            file = os.dup(self._file)
+        error: OSError | None = None
+        try:
+            os.fdatasync(file)
+        except OSError as caught:
+            error = caught
+        finally:
+            os.close(file)
+        with self._lock:
+            following = self._waiting.pop(0) if self._waiting else None
+            self._is_syncing = following is not None
+        if following is not None:
+            following.leads = True
+            following.lock.release()
+        for turn in group:
+            turn.error = error
+            turn.lock.release()
+        if error is not None:
+            raise error
 
     def _write(self, record: bytes) -> None:
         try:
@@ -63,19 +112,6 @@ class SpoolWriter:
             os.ftruncate(self._file, self._size)
             raise OSError(errno.ENOSPC, "the disk took a part of the record only")
         self._size += len(record)
-
-    def _sync(self, number: int) -> None:
-        """Wait until record `number` is synced: whoever comes first syncs for all who wrote meanwhile."""
-        with self._sync_lock:
-            if self._synced >= number:
-                return
-            with self._write_lock:
-                written, file = self._written, os.dup(self._file)
-            try:
-                os.fdatasync(file)
-            finally:
-                os.close(file)
-            self._synced = written
 
     def _open_segment(self) -> None:
         """Begin a new segment, locked for as long as this process lives; an old one is synced and let go first."""
@@ -95,7 +131,7 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Sync and let the segment go."""
-        with self._write_lock:
+        with self._lock:
             if self._file >= 0 and self._pid == os.getpid():
                 os.fdatasync(self._file)
                 os.close(self._file)
