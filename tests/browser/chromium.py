@@ -105,14 +105,25 @@ def _unpack(packed: Path, folder: Path) -> None:
         subprocess.run([_node(), str(script), str(packed / name), str(target)], check=True)
         if target.suffix == ".tar":
             inner = fresh if name.startswith("swiftshader") else fresh / target.stem
-            with tarfile.open(target) as archive:
-                archive.extractall(inner, filter="data")
+            _extract(target, inner)
             target.unlink()
     (fresh / "chromium").chmod(0o755)
     fonts = FONTS.format(folder=folder / "fonts", cache=folder / "cache")
     (fresh / "fonts.conf").write_text(fonts, encoding="ascii")
     fresh.chmod(0o755)
     fresh.rename(folder)
+
+
+def _extract(packed: Path, folder: Path) -> None:
+    """Write the plain files of an archive (extraction filters came with Python 3.11.4)."""
+    with tarfile.open(packed) as archive:
+        for member in archive:
+            target = (folder / member.name).resolve()
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and target.is_relative_to(folder.resolve()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+                target.chmod(0o755)
 
 
 def _lacks_libraries(program: Path) -> bool:
