@@ -139,7 +139,7 @@ def launch_options() -> dict[str, object]:
     """Return what playwright needs to start the browser; no sandbox only for root, whom it refuses otherwise."""
     program, env = find_chromium()
     args = ["--no-zygote", "--disable-gpu", "--force-color-profile=srgb", "--no-sandbox"]
-    return {"executable_path": str(program), "args": args, "env": {**os.environ, **env}}  # noqa: TID251 - handed on
+    return {"executable_path": str(program), "args": args, "env": {**os.environ, **env}}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tests.support.story import Story, make_story
 from tests.support.webserver import serve_pages
 
 missing: list[str] = []
-IS_CI = os.environ.get("CI", "") not in ("", "0", "false")  # noqa: TID251 - about the run, not the product
+IS_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
