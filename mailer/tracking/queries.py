@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.schema.contacts import Address
-from mailer.schema.content import TrackedLink
+from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
 from mailer.schema.tracking import Hit, SpoolPosition
 from mailer.statuses import SendingState
@@ -45,6 +45,31 @@ class MessageFacts:
     contact_id: int | None
     version_id: int
     sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHit:
+    """A row of `hit`, read or just written."""
+
+    id: int
+    message_id: int
+    kind: str
+    link: int
+    method: str
+    at: datetime
+    hit_class: str
+    reason: str
+    user_agent: str
+
+    @property
+    def is_click(self) -> bool:
+        """A link was asked for, other than by HEAD."""
+        return self.kind != "open" and self.method != "HEAD"
+
+    @property
+    def dedupe_key(self) -> str:
+        """What names the event of this hit."""
+        return f"hit:{self.id}"
 
 
 def list_runs(session: Session, *, above: int, up_to: int) -> list[Run]:
@@ -140,12 +165,30 @@ def links_of_versions(session: Session, version_ids: Iterable[int]) -> dict[tupl
     return {(row[1], row[2]): LinkRow(*row) for row in rows}
 
 
-def list_clicks_since(session: Session, message_ids: Iterable[int], since: datetime) -> Sequence[Hit]:
+def links_with_actions(session: Session, link_ids: Iterable[int]) -> set[int]:
+    """Return those of `link_ids` that do something."""
+    query = select(LinkAction.tracked_link_id).where(LinkAction.tracked_link_id.in_(sorted(set(link_ids)))).distinct()
+    return set(session.scalars(query))
+
+
+def list_clicks_since(session: Session, message_ids: Iterable[int], since: datetime) -> list[StoredHit]:
     """Return GET and POST clicks of messages since a time, newest first, at most 20,000: more is a flood of repeats."""
-    query = select(Hit).where(
+    columns = (
+        Hit.id,
+        Hit.message_id,
+        Hit.kind,
+        Hit.link,
+        Hit.method,
+        Hit.at,
+        Hit.hit_class,
+        Hit.reason,
+        Hit.user_agent,
+    )
+    query = select(*columns).where(
         Hit.message_id.in_(sorted(set(message_ids))), Hit.at >= since, Hit.kind != "open", Hit.method != "HEAD"
     )
-    return session.scalars(query.order_by(Hit.id.desc()).limit(_MOST_CLICKS)).all()
+    rows = session.execute(query.order_by(Hit.id.desc()).limit(_MOST_CLICKS))
+    return [StoredHit(*row) for row in rows]
 
 
 def positions_of_host(session: Session, host: str) -> dict[str, int]:

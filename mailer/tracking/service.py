@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +26,7 @@ from mailer.schema.tracking import SpoolPosition
 from mailer.statuses import EventKind, HitClass
 from mailer.tracking import queries
 from mailer.tracking.machines import BURST_SPAN, Hit, HitVerdict, find_burst, judge_hit
-from mailer.tracking.queries import LinkRow, MessageFacts
+from mailer.tracking.queries import LinkRow, MessageFacts, StoredHit
 from mailer.tracking.records import METHOD_NAMES, POST, PREFETCH, RawHit
 
 BURST = HitVerdict(HitClass.MACHINE, "many_links")
@@ -71,11 +72,11 @@ def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, file: str, start
         pairs = [(hit, known.messages[hit.message_id]) for hit in hits if hit.message_id in known.messages]
         if not pairs:
             return 0
-        rows = _insert_hits(session, pairs)
-        burst = _revise_bursts(session, known, rows)
-        apply_events(session, [event for row in rows if (event := _event(row, known)) is not None])
-        _schedule(session, known, rows, burst)
-        return len(rows)
+        stored = _insert_hits(session, pairs)
+        burst = _revise_bursts(session, known, stored)
+        apply_events(session, [event for hit in stored if (event := _event(hit, known, burst)) is not None])
+        _schedule(session, known, stored, burst)
+        return len(stored)
 
 
 def forget_file(ctx: Context, host: str, file: str) -> None:
@@ -104,13 +105,17 @@ def _load_known(session: Session, hits: Sequence[RawHit]) -> Known:
     return Known(messages, links)
 
 
-def _insert_hits(session: Session, pairs: Sequence[tuple[RawHit, MessageFacts]]) -> list[HitRow]:
+def _insert_hits(session: Session, pairs: Sequence[tuple[RawHit, MessageFacts]]) -> list[StoredHit]:
     rows = [_hit_values(hit, facts) for hit, facts in pairs]
-    added = session.scalars(insert(HitRow).returning(HitRow, sort_by_parameter_order=True), rows)
-    return list(added)
+    ids = session.scalars(insert(HitRow).returning(HitRow.id, sort_by_parameter_order=True), rows)
+    columns = ("kind", "link", "method", "at", "hit_class", "reason", "user_agent")
+    return [
+        StoredHit(hit_id, row["message_id"], *(row[column] for column in columns))
+        for hit_id, row in zip(ids, rows, strict=True)
+    ]
 
 
-def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, object]:
+def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, Any]:
     at = datetime.fromtimestamp(hit.at, UTC)
     is_open = hit.kind == tokens.OPEN
     method = METHOD_NAMES.get(hit.method, "GET")
@@ -134,30 +139,31 @@ def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, object]:
 # ------------------------------------------------------------------ verdicts revised
 
 
-def _revise_bursts(session: Session, known: Known, rows: Sequence[HitRow]) -> set[int]:
+def _revise_bursts(session: Session, known: Known, hits: Sequence[StoredHit]) -> set[int]:
     """Make machines of every click in a burst, earlier ones too, and return the hits' ids: their actions are void."""
-    clicks = [row for row in rows if row.kind != "open" and row.method != "HEAD"]
+    clicks = [hit for hit in hits if hit.is_click]
     if not clicks:
         return set()
-    since = min(row.at for row in clicks) - BURST_SPAN
-    by_message: dict[int, list[HitRow]] = defaultdict(list)
-    for row in queries.list_clicks_since(session, {row.message_id for row in clicks}, since):
-        by_message[row.message_id].append(row)
-    burst: set[int] = set()
-    for message_id, mine in by_message.items():
-        found = [mine[index] for index in find_burst([(row.at, row.link) for row in mine])]
-        burst |= {row.id for row in found}
-        _revise(session, known, message_id, [row for row in found if row.hit_class != HitClass.MACHINE])
-    return burst
+    since = min(hit.at for hit in clicks) - BURST_SPAN
+    by_message: dict[int, list[StoredHit]] = defaultdict(list)
+    for hit in queries.list_clicks_since(session, {hit.message_id for hit in clicks}, since):
+        by_message[hit.message_id].append(hit)
+    found = [mine[index] for mine in by_message.values() for index in find_burst([(hit.at, hit.link) for hit in mine])]
+    _revise(session, known, [hit for hit in found if hit.hit_class != HitClass.MACHINE])
+    return {hit.id for hit in found}
 
 
-def _revise(session: Session, known: Known, message_id: int, rows: Sequence[HitRow]) -> None:
-    for row in rows:
-        row.hit_class, row.reason = BURST.hit_class.value, BURST.reason
-    if not rows:
+def _revise(session: Session, known: Known, hits: Sequence[StoredHit]) -> None:
+    if not hits:
         return
-    revise_hits(session, [_dedupe_key(row) for row in rows], BURST.hit_class, BURST.reason)
-    for link in {row.link for row in rows}:
+    session.execute(
+        update(HitRow)
+        .where(HitRow.id.in_([hit.id for hit in hits]))
+        .values(hit_class=BURST.hit_class.value, reason=BURST.reason)
+        .execution_options(synchronize_session=False)
+    )
+    revise_hits(session, [hit.dedupe_key for hit in hits], BURST.hit_class, BURST.reason)
+    for message_id, link in sorted({(hit.message_id, hit.link) for hit in hits}):
         if (target := known.link_of(message_id, link)) is not None:
             void_actions(session, message_id=message_id, tracked_link_id=target.id)
 
@@ -165,41 +171,41 @@ def _revise(session: Session, known: Known, message_id: int, rows: Sequence[HitR
 # ------------------------------------------------------------------ what follows
 
 
-def _dedupe_key(row: HitRow) -> str:
-    return f"hit:{row.id}"
-
-
-def _event(row: HitRow, known: Known) -> DeliveryEvent | None:
+def _event(hit: StoredHit, known: Known, burst: set[int]) -> DeliveryEvent | None:
     """Return what delivery is told; HEAD changes nothing beyond the log of hits."""
-    if row.method == "HEAD":
+    if hit.method == "HEAD":
         return None
-    link = None if row.kind == "open" else known.link_of(row.message_id, row.link)
+    link = known.link_of(hit.message_id, hit.link) if hit.is_click else None
+    verdict = BURST if hit.id in burst and hit.hit_class != HitClass.MACHINE else None
+    reason = hit.reason or ("confirmed" if hit.kind == "confirm" else "")
     return DeliveryEvent(
-        message_id=row.message_id,
-        kind=EventKind.OPEN if row.kind == "open" else EventKind.CLICK,
-        at=row.at,
-        dedupe_key=_dedupe_key(row),
-        hit_class=HitClass(row.hit_class),
+        message_id=hit.message_id,
+        kind=EventKind.CLICK if hit.is_click else EventKind.OPEN,
+        at=hit.at,
+        dedupe_key=hit.dedupe_key,
+        hit_class=verdict.hit_class if verdict else HitClass(hit.hit_class),
         link=link.id if link else None,
-        reason=row.reason or ("confirmed" if row.kind == "confirm" else ""),
-        detail={"user_agent": row.user_agent[:200], "method": row.method},
+        reason=verdict.reason if verdict else reason,
+        detail={"user_agent": hit.user_agent[:200], "method": hit.method},
     )
 
 
-def _schedule(session: Session, known: Known, rows: Sequence[HitRow], burst: set[int]) -> None:
+def _schedule(session: Session, known: Known, hits: Sequence[StoredHit], burst: set[int]) -> None:
     """Put the actions of people's clicks into quarantine; a link that asks first acts on its button only."""
     wait = timedelta(seconds=quarantine_seconds(session))
-    for row in rows:
-        if row.hit_class != HitClass.HUMAN or row.kind == "open" or row.id in burst:
+    acting = queries.links_with_actions(session, (link.id for link in known.links.values()))
+    for hit in hits:
+        if hit.hit_class != HitClass.HUMAN or not hit.is_click or hit.id in burst:
             continue
-        link, facts = known.link_of(row.message_id, row.link), known.messages[row.message_id]
-        if link is None or facts.contact_id is None or (link.response == "confirm") != (row.kind == "confirm"):
+        link, facts = known.link_of(hit.message_id, hit.link), known.messages[hit.message_id]
+        if link is None or link.id not in acting or facts.contact_id is None:
             continue
-        schedule_actions(
-            session,
-            tracked_link_id=link.id,
-            contact_id=facts.contact_id,
-            message_id=row.message_id,
-            hit_at=row.at,
-            due_at=utc_now() + wait,
-        )
+        if (link.response == "confirm") == (hit.kind == "confirm"):
+            schedule_actions(
+                session,
+                tracked_link_id=link.id,
+                contact_id=facts.contact_id,
+                message_id=hit.message_id,
+                hit_at=hit.at,
+                due_at=utc_now() + wait,
+            )
