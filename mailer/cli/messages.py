@@ -45,7 +45,7 @@ def _lines(ctx: Context, campaign_id: int) -> Iterator[dict[str, Any]]:
                 "email": line.email,
                 "state": line.state,
                 "reason": line.reason,
-                "message_id": f"<{local}@{ctx.settings.bounce_domain}>",
+                "message_id": f"{local}@{ctx.settings.bounce_domain}",
                 "accepted_at": line.accepted_at,
                 "events": line.events,
             }

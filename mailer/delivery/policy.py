@@ -15,7 +15,7 @@ SEND_UNTIL = {
 }
 BATCH_SIZE = 200
 MAX_CLAIMS = 3
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 TRANSMITTING_LIMIT = timedelta(seconds=700)
 """Longer than the ten minutes that RFC 5321, section 4.5.3.2.6, gives the reply to the dot."""
 

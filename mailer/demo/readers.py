@@ -65,12 +65,20 @@ class _Stay(HTTPRedirectHandler):
 
 
 _opener = build_opener(_Stay)
+_tracked: list[str] = []
+
+
+def count_tracked_requests() -> int:
+    """Return how many requests to pixels and links were made: as many hits must be taken in."""
+    return len(_tracked)
 
 
 def ask(url: str, *, agent: str, method: str = "GET", form: dict[str, str] | None = None) -> int:
     """Make one request to our own pages and return the status."""
     if urlsplit(url).hostname not in _LOOPBACK:
         raise SetupError("the demonstration asks nobody outside this machine")
+    if urlsplit(url).path.startswith(("/o/", "/c/")):
+        _tracked.append(url)
     data = urlencode(form).encode() if form is not None else None
     request = Request(url, data=data, method="POST" if data is not None else method, headers={"User-Agent": agent})  # noqa: S310 - loopback, checked
     try:

@@ -12,7 +12,6 @@ from mailer.campaigns import queries as campaigns
 from mailer.campaigns import service
 from mailer.campaigns.spec import build_draft
 from mailer.catcher import service as catcher
-from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.contacts import service as contacts
 from mailer.contacts.queries import list_by_email
@@ -202,7 +201,7 @@ def _wait_for_consequences(stage: Stage, script: Script) -> None:
     """Hits are taken in, reports matched, actions run once their quarantine is over."""
     reports = len(script.bounced) + len(script.soft) + len(script.complaining)
     stage.wait("reports of bounces and complaints", lambda: _count_reports(stage) >= reports)
-    stage.wait("the hits of readers", lambda: not _has_spool(stage))
+    stage.wait("the hits of readers", lambda: _are_hits_in(stage))
     stage.wait("the actions of links", lambda: _count_tasks(stage) >= len(script.joiners) and not _is_pending(stage))
 
 
@@ -212,11 +211,10 @@ def _count_reports(stage: Stage) -> int:
         return session.scalar(query) or 0
 
 
-def _has_spool(stage: Stage) -> bool:
-    """Whether hits came in during the last second: the spool is not read to its end yet."""
+def _are_hits_in(stage: Stage) -> bool:
+    """Whether every request of the readers has become a hit in the database."""
     with stage.ctx.read() as session:
-        newest = session.scalar(select(func.max(Hit.at)))
-    return newest is None or (utc_now() - newest).total_seconds() < 1
+        return (session.scalar(select(func.count()).select_from(Hit)) or 0) >= readers.count_tracked_requests()
 
 
 def _count_tasks(stage: Stage) -> int:
@@ -253,5 +251,5 @@ def open_reminders(stage: Stage, script: Script) -> int:
     readers_of_it = script.joiners[::2]
     for number, email in enumerate(readers_of_it):
         readers.open_mail(mails[email], number)
-    stage.wait("the hits of readers", lambda: not _has_spool(stage))
+    stage.wait("the hits of readers", lambda: _are_hits_in(stage))
     return len(readers_of_it)

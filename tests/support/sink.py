@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -27,13 +27,13 @@ class Mail:
 
 @dataclass
 class Sink:
-    """`at_rcpt` and `at_dot` map a recipient to a reply (`close` ends the session without one); `before_dot` is called
-    with the recipient when its body is there and its dot is not.
+    """What to answer, and what was taken.
+
+    `at_rcpt` and `at_dot` map a recipient to a reply; `close` ends the session without one.
     """
 
     at_rcpt: dict[str, str] = field(default_factory=dict)
     at_dot: dict[str, str] = field(default_factory=dict)
-    before_dot: Callable[[str], None] | None = None
     mails: list[Mail] = field(default_factory=list)
     bodies: int = 0
     port: int = 0
@@ -54,7 +54,7 @@ class Sink:
             await self._talk(reader, writer)
         writer.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: C901 - a dialogue
         writer.write(b"220 sink.example.com ESMTP\r\n")
         mail_from = rcpt_to = ""
         while line := (await reader.readline()).decode():
@@ -76,7 +76,7 @@ class Sink:
                 reply = "503 5.5.1 no recipient"
             elif verb == "DATA":
                 writer.write(b"354 go on\r\n")
-                raw = await self._body(reader, rcpt_to)
+                raw = await self._body(reader)
                 reply = self.at_dot.get(rcpt_to, f"250 2.0.0 Ok: queued as Q{len(self.mails)}X{id(raw)}")
                 if reply.startswith("2"):
                     self.mails.append(Mail(mail_from, rcpt_to, raw))
@@ -87,13 +87,8 @@ class Sink:
                 return
             writer.write(f"{reply}\r\n".encode())
 
-    async def _body(self, reader: asyncio.StreamReader, rcpt_to: str) -> bytes:
-        if self.before_dot is None:
-            raw = await reader.readuntil(b"\r\n.\r\n")
-        else:
-            raw = await reader.readuntil(b"--\r\n")  # the last boundary: everything but the dot
-            await asyncio.get_running_loop().run_in_executor(None, self.before_dot, rcpt_to)
-            raw += await reader.readuntil(b".\r\n")
+    async def _body(self, reader: asyncio.StreamReader) -> bytes:
+        raw = await reader.readuntil(b"\r\n.\r\n")
         self.bodies += 1
         return raw
 

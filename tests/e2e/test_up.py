@@ -1,0 +1,107 @@
+"""`mailer up`: one a data folder, clean ends, nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+from urllib.request import urlopen
+
+import pytest
+
+from tests.support.installation import COMMAND, Installation, wait_until
+
+pytestmark = pytest.mark.e2e
+
+
+def test_up_serves_and_ends_cleanly_at_ctrl_c(embedded: Installation) -> None:
+    embedded.start()
+    assert {"catcher", "listen", "web", "ingest", "send", "work", "beat"} <= set(embedded.children())
+    with urlopen(f"{embedded.address}/readyz") as answer:
+        assert answer.status == 200
+    assert embedded.process is not None
+
+    embedded.process.send_signal(signal.SIGINT)
+
+    assert embedded.process.wait(30) == 0
+    wait_until("the end of every process", lambda: not embedded.family(), 10)
+
+
+def test_second_ctrl_c_ends_at_once(embedded: Installation) -> None:
+    embedded.start()
+    assert embedded.process is not None
+
+    embedded.process.send_signal(signal.SIGINT)
+    embedded.process.send_signal(signal.SIGINT)
+
+    embedded.process.wait(15)
+    wait_until("the end of every process", lambda: not embedded.family(), 10)
+
+
+def test_closed_terminal_ends_everything(embedded: Installation) -> None:
+    embedded.start()
+    assert embedded.process is not None
+
+    embedded.process.send_signal(signal.SIGHUP)
+
+    embedded.process.wait(30)
+    wait_until("the end of every process", lambda: not embedded.family(), 10)
+
+
+def test_killed_supervisor_takes_its_children_with_it(embedded: Installation) -> None:
+    embedded.start()
+    assert embedded.process is not None
+
+    embedded.process.kill()
+    embedded.process.wait(10)
+
+    wait_until("the end of every process", lambda: not embedded.family(), 30)
+
+
+def test_second_up_on_the_same_data_is_refused(embedded: Installation) -> None:
+    embedded.start()
+
+    refused = embedded.run("up", code=3)
+
+    assert "runs on this data already" in refused.stderr
+    assert embedded.address.rpartition(":")[2] in refused.stderr
+
+
+def test_taken_port_is_an_error_that_names_it(embedded: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = embedded.run("up", "--port", port, code=2)
+
+    assert port in refused.stderr
+    assert "mend" in refused.stderr
+
+
+def test_port_is_kept_for_the_links_that_were_mailed(embedded: Installation) -> None:
+    embedded.start()
+    first = embedded.address
+    embedded.stop()
+    embedded.said = ""
+
+    embedded.start()
+
+    assert embedded.address == first
+
+
+def test_crashed_child_is_started_again(embedded: Installation) -> None:
+    embedded.start()
+    before = embedded.children()["work"]
+
+    os.kill(before, signal.SIGKILL)
+
+    wait_until("a new worker", lambda: embedded.children().get("work") not in (None, before), 20)
+
+
+def test_doctor_finds_a_running_installation_well_but_for_people(embedded: Installation) -> None:
+    embedded.start()
+
+    done = subprocess.run(
+        [*COMMAND, "doctor"], env=embedded.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    bad = [line for line in done.stdout.splitlines() if line.startswith("BAD")]
+    assert bad == ["BAD  sender profiles: 0"]
+    assert done.returncode == 1
