@@ -27,7 +27,7 @@ def check_rates(ctx: Context) -> dict[int, BreakerState]:
     with ctx.read() as session:
         thresholds = load_thresholds(session)
         judged = {number: queries.get_rates(session, number) for number in _list_armed(session)}
-    tripped = {}
+    tripped: dict[int, BreakerState] = {}
     for sending_id, rates in judged.items():
         state, why = decide_breaker(rates, thresholds)
         if state is not BreakerState.OK and _trip(ctx, sending_id, state, why, rates):

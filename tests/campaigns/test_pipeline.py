@@ -21,7 +21,7 @@ from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.segments import service as segments
 from mailer.statuses import MessageState, SendingState
-from tests.support.make import make_company, make_contact, make_consent, make_reader, make_sender, make_topic
+from tests.support.make import make_company, make_consent, make_contact, make_reader, make_sender, make_topic
 from tests.support.sink import Sink
 
 CAUSE = Cause(source="test", channel="test")

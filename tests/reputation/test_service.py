@@ -26,7 +26,8 @@ def _sending(ctx: Context, accepted: int, hard: int) -> int:
             for number in range(1, accepted + 1)
         ]  # fmt: skip
         session.execute(insert(Message), rows)
-        ids = session.scalars(select(Message.id).where(Message.sending_id == sending.id, Message.recipient_key < 0).limit(hard)).all()
+        bounced = select(Message.id).where(Message.sending_id == sending.id, Message.recipient_key < 0).limit(hard)
+        ids = session.scalars(bounced).all()
         apply_events(session, [DeliveryEvent(n, EventKind.HARD_BOUNCE, utc_now(), f"t:{n}") for n in ids])
         return sending.id
 
