@@ -76,7 +76,7 @@ def lock_imported(session: Session, address_ids: Sequence[int]) -> None:
 def record_imported(session: Session, people: Sequence[Imported], terms: ImportTerms, at: datetime) -> int:
     """Record permission and subscriptions of `people`; return how many were left as they are because they left.
 
-    The addresses of people who are not new must be locked (`lock_imported`). Safe to repeat.
+    New people come first, by id. The addresses of the others must be locked (`lock_imported`). Safe to repeat.
     """
     left = _find_left(session, people)
     there = _current(session, [person.contact_id for person in people if not person.is_new], at)
@@ -206,7 +206,7 @@ def _add_rows(session: Session, table: str, key: str, people: Sequence[Imported]
     if not people:
         return
     first, last = people[0].contact_id, people[-1].contact_id
-    if last - first + 1 != len(people) or not all(person.is_new for person in people):
+    if last - first + 1 != len(people) or not people[-1].is_new:  # new people come first, so all of them are
         constants = tuple(values.values())
         keys = ("contact_id", "ledger_id").index(key)
         insert_rows(session, table, (key, *values), [(person[keys], *constants) for person in people])

@@ -1,7 +1,7 @@
 """A chunk of checked rows is written, whole, in the caller's transaction; or, in a dry run, only counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,20 +13,31 @@ from mailer.imports.check import ActivityRow, ContactRow, Refused
 from mailer.imports.overlay import Overlay
 from mailer.imports.plan import Counts, Plan, There, after, as_known, plan_rows, split_repeats
 
+_COMPANIES_KEPT = 50_000
+
 
 @dataclass(frozen=True)
 class ContactJob:
-    """What is the same for every chunk of an import of contacts."""
+    """What is the same for every chunk of an import of contacts; `companies` remembers ids by name."""
 
     terms: ImportTerms
     hash_key: bytes
     at: datetime
     import_id: int | None = None
     overlay: Overlay | None = None
+    companies: dict[str, int] = field(default_factory=dict)
 
 
 def apply_contacts(session: Session, rows: Sequence[ContactRow], job: ContactJob) -> tuple[Counts, list[Refused]]:
     """Write a chunk; return what it did and the rows that were refused. Repeats within it come one by one."""
+    try:
+        return _apply_contacts(session, rows, job)
+    except BaseException:
+        job.companies.clear()  # some of them are rolled back now
+        raise
+
+
+def _apply_contacts(session: Session, rows: Sequence[ContactRow], job: ContactJob) -> tuple[Counts, list[Refused]]:
     counts, refused = Counts(), []
     waiting: Sequence[ContactRow] = rows
     while waiting:
@@ -73,7 +84,7 @@ def _write(session: Session, plan: Plan, there: There, job: ContactJob) -> int:
     touched += [there.by_email[row.email].id for row in rows if row.email in there.by_email]
     lock_imported(session, touched)
     addresses, added = _ensure_addresses(session, rows, there, job)
-    companies = bulk.ensure_companies(session, (row.company for row in rows if row.company), job.at)
+    companies = _ensure_companies(session, {row.company for row in rows if row.company}, job)
     identities = bulk.add_contacts(
         session,
         [
@@ -98,6 +109,15 @@ def _write(session: Session, plan: Plan, there: There, job: ContactJob) -> int:
         for identity, row in zip(identities, plan.new, strict=True)
     ]
     return record_imported(session, people + _known_people(plan, addresses, job), job.terms, job.at)
+
+
+def _ensure_companies(session: Session, names: set[str], job: ContactJob) -> dict[str, int]:
+    """Return ids by name for at least `names`; the job remembers them, since companies repeat all through a file."""
+    if len(job.companies) > _COMPANIES_KEPT:
+        job.companies.clear()
+    missing = names - job.companies.keys()
+    job.companies.update(bulk.ensure_companies(session, missing, job.at))
+    return job.companies
 
 
 def _known_people(plan: Plan, addresses: dict[str, int], job: ContactJob) -> list[Imported]:
