@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from mailer.context import Context
 from mailer.database import Database
+from mailer.imports.uploads import make_upload
 from mailer.jobs import SilentBell
 from mailer.migrations.runner import migrate
 from mailer.settings import Settings
@@ -17,6 +18,10 @@ from tests.browser.chromium import launch_options
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.webserver import serve_pages
 
+CSV = """E-post;Fornavn;Etternavn;Firma;Favourite color
+kari.berg@example.com;Kari;Berg;Nordlys Energi;blue
+jonas@example.org;Jonas;Åsen;Havn & Co;green
+"""
 TARGET = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 LOOKS = {
     "desktop": {"viewport": {"width": 1440, "height": 900}},
@@ -27,6 +32,8 @@ LOOKS = {
 
 def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     """Return every page that is worth a picture, by name."""
+    key, path = make_upload(ctx, "fair-in-oslo.csv")
+    path.write_text(CSV, encoding="utf-8")
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -36,6 +43,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "contact-new": "/contacts/new",
         "imports": "/imports",
         "import-new": "/imports/new",
+        "import-map": f"/imports/file/{key}",
         "bounces": "/bounces",
         "bounce": "/bounces/1",
         "campaigns": "/campaigns",

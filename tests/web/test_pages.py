@@ -6,12 +6,19 @@ import uuid
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mailer.accounts import service as accounts
+from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.schema.accounts import Staff
+from mailer.schema.bounces import BounceReport
+from mailer.schema.campaigns import Campaign
+from mailer.schema.consent import Suppression, Topic
+from mailer.schema.contacts import Company, Contact
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import Segment, SegmentMember
+from mailer.schema.workspace import Sender, Workspace
 from mailer.statuses import Role
 from mailer.workspace.queries import is_stopped
 from tests.support.client import csrf_of, make_client, sign_in
@@ -252,3 +259,36 @@ def test_a_hostile_name_is_shown_as_text(client: FlaskClient, ctx: Context) -> N
     page = client.get("/contacts").text
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
+
+
+HOSTILE = "\"'><script>alert(1)</script>"
+
+
+def test_hostile_text_in_every_field_stays_text(client: FlaskClient, ctx: Context, story: Story) -> None:
+    """Names, subjects, sources and reports come from outside; none of them may become markup (stored XSS)."""
+    with ctx.write() as session:
+        for table, columns in (
+            (Contact, ("first_name", "last_name", "title", "phone", "city", "category")),
+            (Company, ("name", "industry")),
+            (Staff, ("name",)),
+            (Campaign, ("name", "preheader")),
+            (Topic, ("description",)),
+            (Sender, ("from_name", "postal_address", "footer")),
+            (FollowUp, ("title", "note", "source")),
+            (Suppression, ("source",)),
+            (BounceReport, ("diagnostic", "source")),
+            (Workspace, ("name", "stop_note")),
+        ):
+            session.execute(update(table).values(dict.fromkeys(columns, HOSTILE)))
+        session.execute(update(Workspace).values(stopped_at=utc_now()))
+    sign_in(client)
+
+    found = {}
+    for address in list_addresses(story):
+        if "preview" in address or address.endswith((".csv", "/export")):
+            continue  # a page of its own that can run nothing; a file
+        page = client.get(address)
+        if page.status_code != 200 or "<script>alert" in page.text:
+            found[address] = page.status_code
+
+    assert found == {}
