@@ -6,6 +6,7 @@ answers one question, "is the address dead?", so what cannot be told is soft, ne
 
 import email
 import json
+import logging
 import re
 from dataclasses import dataclass, field
 from email.message import Message
@@ -19,7 +20,8 @@ from mailer.bounces.dsn import RecipientReport, parse_dsn
 from mailer.delivery.reasons import HARD_REASONS, Reason, blame_of, find_reason, reason_of_status, says_try_later
 from mailer.statuses import Blame, Verdict
 
-MAX_BYTES = 5_000_000
+MAX_BYTES = 300_000  # the report stands before what it returns
+_MAX_FLUFL_LINES = 1_500  # its detectors take a pattern to each line many times over
 _EVIDENCE = 300
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?:^|[\s:(<#=\"'>-])([45]\d\d)(?=[\s-])")
@@ -28,6 +30,8 @@ _ORDER = (Verdict.HARD, Verdict.SOFT, Verdict.DELAYED, Verdict.NOT_BOUNCE)
 _ABOUT_SENDER = re.compile(r"(?:after|in (?:reply|response) to) (?:end of )?mail from|>>> mail from", re.IGNORECASE)
 _REMOTE = re.compile(r"\bsaid:|remote host said", re.IGNORECASE)
 _CISCO = re.compile(r"\d\.\d\.\d - [\w /-]{3,60} (\d{3}-?'.*')", re.DOTALL)  # its own guess before the server's words
+logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())
+logging.getLogger("flufl.bounce").propagate = False  # it logs whole tracebacks of its detectors on hostile input
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -256,6 +260,11 @@ def _addresses_in(message: Message, text: str) -> list[str]:
 
 
 def _flufl_addresses(message: Message) -> list[str]:
+    if (
+        sum(str(part.get_payload()).count("\n") for part in message.walk() if not part.is_multipart())
+        > _MAX_FLUFL_LINES
+    ):
+        return []
     try:
         temporary, permanent = all_failures(message)
     except Exception:  # noqa: BLE001 - a detector for each of many formats, on hostile input

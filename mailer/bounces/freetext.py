@@ -17,10 +17,10 @@ _RETURNED_TYPES = (
 )
 # Where the copy of our own mail begins: its words must not be read as the server's.
 _COPY = re.compile(
-    r"^[ \t]*[-=*_#>~ ]{0,60}[^\n]{0,50}?(?:original (?:message|mail)(?! was| to| received)|copy of (?:the"
+    r"^[-=*_#>~ \t]{0,60}[^\n]{0,50}?(?:original (?:message|mail)(?! was| to| received)|copy of (?:the"
     r"|your) (?:\w+ )?(?:message|mail|header)"
     r"|message follows|(?:unsent|returned|undelivered|undeliverable|failed|bounced) message(?: (?:follows"
-    r"|below|header|text))?(?=[ \t]*[-=:*_#]|[ \t]*$)"
+    r"|below|header|text))?(?=[ \t]{0,9}(?:[-=:*_#]|$))"
     r"|header and top|headers? (?:of|follow)|message headers?|your message (?:reads|follows)"
     r"|text of (?:the|your) message|forwarded message)"
     r"[^\n]*$"
@@ -31,7 +31,7 @@ _COPY = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _TAG = re.compile(r"<(?:br|p|div|tr|li|h\d)\b[^>]*>", re.IGNORECASE)
-_ANY_TAG = re.compile(r"<(?:/?[a-z][a-z0-9]*\b[^<>@]*|!--.*?--)>", re.IGNORECASE | re.DOTALL)
+_ANY_TAG = re.compile(r"<(?:/?[a-z][a-z0-9]*\b[^<>@]*|!--[^>]{0,500}?--)>", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(
     r"[A-Za-z0-9._%+=!#$&'*/?^`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+"
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from csv import DictReader
 from email.policy import compat32
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -179,8 +180,30 @@ def test_no_input_raises(noise: bytes, place: int, insert: bytes) -> None:
         said.evidence.encode()
 
 
+HOSTILE = {
+    "spaces": plain("Undelivered", " " * 200_000),
+    "lines": plain("Undelivered", "\n" * 200_000),
+    "words": plain("Undelivered", "mailbox is " * 50_000),
+    "dashes": plain("Undelivered", "-" * 100 + "\n" * 3 + ("- " * 60 + "\n") * 2_000),
+    "addresses": plain("Undelivered", "a@" * 100_000),
+    "comments": b"Content-Type: text/html\r\nSubject: Undelivered\r\n\r\n" + b"<!--" * 50_000,
+    "groups": b"Content-Type: message/delivery-status\r\n\r\n" + b"Final-Recipient: rfc822; a@b\r\n\r\n" * 20_000,
+    "subject": plain("user " * 20_000, "x"),
+    "nested": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_input_takes_long(name: str) -> None:
+    begun = process_time()
+
+    classify_report(HOSTILE[name])
+
+    assert process_time() - begun < 5
+
+
 def _corpus() -> Path | None:
-    folder = os.environ.get("MAILER_CORPUS")  # noqa: TID251 - not a setting: where other people's data lies
+    folder = os.environ.get("MAILER_CORPUS")
     return Path(folder) / "bounces" if folder else None
 
 
