@@ -14,6 +14,7 @@ from mailer.jobs import SilentBell
 from mailer.settings import Settings
 from mailer.tokens import new_keys
 from mailer.web.access import stated_access
+from tests.structure.rights import render_rights
 
 PUBLIC = {
     "static", "healthz", "readyz", "accounts.sign_in", "accounts.enter",
@@ -65,6 +66,12 @@ def test_every_page_of_staff_asks_strangers_to_sign_in(app: Flask) -> None:
 
         assert response.status_code == 302, rule.rule
         assert response.location.startswith("/sign-in"), rule.rule
+
+
+def test_the_page_of_rights_is_true(app: Flask) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "rights.md").read_text(encoding="utf-8")
+
+    assert page == render_rights(app), "make it anew: python -m tests.structure.rights > docs/reference/rights.md"
 
 
 def test_no_template_has_inline_style_or_script() -> None:

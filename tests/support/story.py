@@ -6,6 +6,7 @@ Rows are written directly: what they mean is the business of each room's own tes
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import select
@@ -65,7 +66,7 @@ def make_story(ctx: Context, *, people: int = 240) -> Story:
             session,
             email="ada@example.com",
             name="Ada Lindqvist",
-            password_hash=hash_password(PASSWORD),
+            password_hash=_hashed(),
             must_change_password=False,
         )
         seller = make_staff(session, email="bo@example.com", name="Bo Petersen", role=Role.SALES.value)
@@ -93,6 +94,12 @@ def make_story(ctx: Context, *, people: int = 240) -> Story:
         _messages(session, running, contacts, chance, done=0.6)
         _after(session, finished, contacts, seller.id, admin.id)
     return Story(admin.id, contacts[0], topic.id, running, finished, draft, segment)
+
+
+@cache
+def _hashed() -> str:
+    """The hash of `PASSWORD`, made once a process: it is slow on purpose."""
+    return hash_password(PASSWORD)
 
 
 def _person(session: Session, ctx: Context, number: int, companies: list[Any], chance: random.Random) -> Contact:
