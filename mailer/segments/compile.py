@@ -361,13 +361,31 @@ def _has_activity(test: ActivityTest, context: RuleContext) -> Condition:
     if test.currency:
         where.append(Activity.currency == test.currency)
     where += [match_number(_json_number(Activity.data, key, context), number) for key, number in test.data]
-    conditions = []
-    if test.count:
-        conditions.append(match_number(_aggregate(func.count(), where), test.count))
-    if test.sum:
-        total = _aggregate(func.coalesce(func.sum(Activity.amount), 0), where)
-        conditions.append(match_number(total, test.sum, factor=MINOR_UNITS))
-    return and_(*conditions) if conditions else _exists(Activity.id, *where)
+    if not (test.count or test.sum):
+        return _exists(Activity.id, *where)
+    grouped = _amounts_condition(func.count(), func.coalesce(func.sum(Activity.amount), 0), test)
+    if _is_true_of_nobody(test):
+        count, total = _aggregate(func.count(), where), _aggregate(func.coalesce(func.sum(Activity.amount), 0), where)
+        return _amounts_condition(count, total, test)
+    # one pass over the kind and period, instead of one for each contact
+    return Contact.id.in_(select(Activity.contact_id).where(*where[1:]).group_by(Activity.contact_id).having(grouped))
+
+
+def _amounts_condition(count: Any, total: Any, test: ActivityTest) -> Condition:
+    conditions = [match_number(count, test.count)] if test.count else []
+    conditions += [match_number(total, test.sum, factor=MINOR_UNITS)] if test.sum else []
+    return and_(*conditions)
+
+
+def _is_true_of_nobody(test: ActivityTest) -> bool:
+    """Whether a contact without any such activity passes: "at most 2 purchases" does."""
+    return all(_holds_for_zero(number) for number in (test.count, test.sum) if number)
+
+
+def _holds_for_zero(test: NumberTest) -> bool:
+    first, last = test.numbers[0], test.numbers[-1]
+    answers = {"=": first == 0, "<>": first != 0, "<": first > 0, "<=": first >= 0, ">": first < 0, ">=": first <= 0}
+    return first <= 0 <= last if test.op == "between" else answers[test.op]
 
 
 def _aggregate(what: Any, where: Sequence[Condition]) -> Any:
