@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy.orm import Session
 
 from mailer.clock import Clock
@@ -40,7 +42,12 @@ class Context:
     @cached_property
     def redis(self) -> "redis.Redis":
         """A client of Redis or Valkey; it connects at its first command."""
-        return redis.Redis.from_url(self.settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
+        return redis.Redis.from_url(
+            self.settings.redis_url,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),  # whoever asks has an answer of their own for a broker that is away
+        )
 
 
 def make_context(settings: Settings, *, bell: Bell | None = None, pool_size: int = 5) -> Context:

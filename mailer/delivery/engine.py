@@ -146,7 +146,7 @@ class Engine:
         waiting = list(reversed(messages))
         while waiting and not batch.is_stopped and loop.time() < deadline and not self._is_stopping():
             wanted = min(len(waiting), max(1, int(min(bucket.rate for bucket in buckets))))
-            grant = await self._store.run(self._throttle.take, buckets, wanted)
+            grant = await asyncio.to_thread(self._throttle.take, buckets, wanted)
             if grant.count == 0 and grant.wait_seconds > LONGEST_WAIT_SECONDS:
                 batch.wait_seconds = grant.wait_seconds
                 break

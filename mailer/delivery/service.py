@@ -346,5 +346,6 @@ def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
         .where(Sending.id == message.sending_id, Sending.state == SendingState.FINISHED.value)
         .values(state=SendingState.SENDING.value, finished_at=None)
     )
+    session.flush()
     ctx.ring(session, SEND_DUE)
     return True

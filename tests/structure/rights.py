@@ -43,7 +43,7 @@ def render_rights(app: Flask) -> str:
     return HEAD + "".join(f"| `{path}` | {methods} | {who} |\n" for path, methods, who in sorted(lines))
 
 
-def _who(is_public: bool, roles: frozenset[Role]) -> str:  # noqa: FBT001 - a value of the route
+def _who(is_public: bool, roles: frozenset[Role]) -> str:
     if is_public:
         return "everybody"
     if roles == frozenset(Role):

@@ -1,0 +1,195 @@
+"""What a dead worker leaves behind is set right, and nothing is ever sent again by it."""
+
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from mailer.clock import utc_now
+from mailer.context import Context
+from mailer.delivery import service
+from mailer.delivery.claim import Claim, claim_batch, isolate_poison, release_batch
+from mailer.delivery.events import DeliveryEvent
+from mailer.delivery.gate import Candidate, pass_gate
+from mailer.delivery.policy import MAX_CLAIMS
+from mailer.delivery.reaper import reap
+from mailer.delivery.results import Result, record_results
+from mailer.delivery.states import Fact
+from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.statuses import EventKind, HitClass
+from tests.support.make import make_reader, make_sending, make_topic
+
+
+def _scene(ctx: Context, count: int = 2) -> tuple[int, Claim, list[int]]:
+    with ctx.write() as session:
+        topic = make_topic(session)
+        readers = [make_reader(session, topic, key=ctx.keys.suppression) for _ in range(count)]
+        sending = make_sending(session, ctx, readers, topic)
+        claim = claim_batch(session, sending.id, utc_now())
+        assert claim is not None
+        ids = list(session.scalars(select(Message.id).order_by(Message.id)))
+    return sending.id, claim, ids
+
+
+def _gate(ctx: Context, claim: Claim, message_id: int) -> None:
+    with ctx.write() as session:
+        address_id = session.get_one(Message, message_id).address_id
+        candidate = Candidate(message_id, claim.batch_id, claim.token, claim.sending_id, address_id)
+        assert pass_gate(session, [candidate]).passed
+
+
+def _die(ctx: Context) -> None:
+    with ctx.write() as session:
+        session.execute(update(SendBatch).values(lease_until=utc_now() - timedelta(seconds=1)))
+
+
+def _states(ctx: Context) -> list[str]:
+    with ctx.read() as session:
+        return list(session.scalars(select(Message.state).order_by(Message.id)))
+
+
+def _reap(ctx: Context) -> None:
+    with ctx.write() as session:
+        reap(session, utc_now())
+
+
+def test_message_beyond_its_gate_becomes_unknown_and_the_rest_goes_on(ctx: Context) -> None:
+    sending_id, claim, ids = _scene(ctx)
+    _gate(ctx, claim, ids[0])
+    _die(ctx)
+
+    _reap(ctx)
+
+    assert _states(ctx) == ["unknown", "queued"]
+    with ctx.write() as session:
+        again = claim_batch(session, sending_id, utc_now())
+    assert again is not None
+    assert again.token > claim.token
+
+
+def test_zombie_with_an_old_token_cannot_change_a_row(ctx: Context) -> None:
+    _, claim, ids = _scene(ctx)
+    _die(ctx)
+    _reap(ctx)
+
+    with ctx.write() as session:
+        late = [Result(ids[1], claim, Fact.REFUSED, utc_now()), Result(ids[0], claim, Fact.SKIPPED, utc_now())]
+        record_results(session, late)
+        candidate = Candidate(ids[0], claim.batch_id, claim.token, claim.sending_id, None)
+        assert pass_gate(session, [candidate]).passed == frozenset()
+
+    assert _states(ctx) == ["queued", "queued"]
+
+
+def test_late_250_of_a_reaped_worker_is_not_lost(ctx: Context) -> None:
+    _, claim, ids = _scene(ctx)
+    _gate(ctx, claim, ids[0])
+    _die(ctx)
+    _reap(ctx)
+
+    with ctx.write() as session:
+        record_results(session, [Result(ids[0], claim, Fact.ACCEPTED, utc_now(), reply="250 ok")])
+
+    assert _states(ctx) == ["accepted", "queued"]
+
+
+def test_human_open_settles_an_unknown_and_a_machine_does_not(ctx: Context) -> None:
+    _, claim, ids = _scene(ctx)
+    for message_id in ids:
+        _gate(ctx, claim, message_id)
+    _die(ctx)
+    _reap(ctx)
+
+    with ctx.write() as session:
+        now = utc_now()
+        service.apply_event(session, DeliveryEvent(ids[0], EventKind.OPEN, now, "a", hit_class=HitClass.HUMAN))
+        service.apply_event(session, DeliveryEvent(ids[1], EventKind.OPEN, now, "b", hit_class=HitClass.MACHINE))
+
+    assert _states(ctx) == ["accepted", "unknown"]
+
+
+def test_repeated_event_changes_nothing(ctx: Context) -> None:
+    _, _, ids = _scene(ctx)
+    event = DeliveryEvent(ids[0], EventKind.SOFT_BOUNCE, utc_now(), "dsn:1")
+
+    with ctx.write() as session:
+        assert [service.apply_event(session, event) for _ in range(2)] == [True, False]
+
+
+def test_event_about_nothing_we_know_is_dropped(ctx: Context) -> None:
+    with ctx.write() as session:
+        assert service.apply_event(session, DeliveryEvent(99, EventKind.OPEN, utc_now(), "x")) is False
+
+
+def test_batch_claimed_too_often_without_progress_is_split_and_the_poison_quarantined(ctx: Context) -> None:
+    sending_id, claim, _ = _scene(ctx)
+    for _ in range(MAX_CLAIMS):
+        _die(ctx)
+        _reap(ctx)
+        with ctx.write() as session:
+            claim = claim_batch(session, sending_id, utc_now()) or claim
+            isolated = isolate_poison(session, claim)
+    assert isolated
+    assert _states(ctx) == ["queued", "queued"]
+
+    for _ in range(4):
+        with ctx.write() as session:
+            single = claim_batch(session, sending_id, utc_now())
+            if single is not None:
+                isolate_poison(session, single)
+        _die(ctx)
+        _reap(ctx)
+
+    assert _states(ctx) == ["quarantined", "quarantined"]
+
+
+def test_progress_forgives_earlier_claims(ctx: Context) -> None:
+    _, claim, _ = _scene(ctx)
+
+    with ctx.write() as session:
+        release_batch(session, claim, not_before=utc_now(), has_progress=True)
+
+    with ctx.read() as session:
+        batch = session.scalars(select(SendBatch)).one()
+        assert (batch.state, batch.claims) == ("ready", 0)
+
+
+def test_late_rows_expire_and_the_sending_finishes(ctx: Context) -> None:
+    sending_id, claim, _ = _scene(ctx)
+    with ctx.write() as session:
+        release_batch(session, claim, not_before=utc_now(), has_progress=False)
+        session.execute(update(Sending).values(send_until=utc_now() - timedelta(minutes=1)))
+
+    _reap(ctx)
+
+    assert _states(ctx) == ["expired", "expired"]
+    with ctx.read() as session:
+        assert session.get_one(Sending, sending_id).state == "finished"
+
+
+def test_resend_of_an_unknown_is_a_persons_act_and_happens_once(ctx: Context) -> None:
+    sending_id, claim, ids = _scene(ctx, 1)
+    _gate(ctx, claim, ids[0])
+    _die(ctx)
+    _reap(ctx)
+    with ctx.read() as session:
+        assert session.get_one(Sending, sending_id).state == "finished"
+
+    with ctx.write() as session:
+        assert service.resend_unknown(session, ctx, ids[0]) is True
+        assert service.resend_unknown(session, ctx, ids[0]) is False
+
+    with ctx.write() as session:
+        assert claim_batch(session, sending_id, utc_now() + timedelta(seconds=1)) is not None
+
+
+def test_batch_above_the_release_limit_is_not_claimable(ctx: Context) -> None:
+    sending_id, claim, _ = _scene(ctx)
+    with ctx.write() as session:
+        release_batch(session, claim, not_before=utc_now(), has_progress=False)
+        session.execute(update(SendBatch).values(ordinal=3))
+        session.execute(update(Sending).values(release_limit=2))
+
+    with ctx.write() as session:
+        assert claim_batch(session, sending_id, utc_now()) is None
+        session.execute(update(Sending).values(release_limit=3))
+        assert claim_batch(session, sending_id, utc_now()) is not None
