@@ -189,9 +189,8 @@ class Connection(asyncio.Protocol):
                 mend="use smtps://, or starttls=no on your own host",
             )
         await self._ask(Phase.STARTTLS, b"STARTTLS\r\n")
-        if (
-            self._buffer or self.is_closed
-        ):  # anything sent in the clear after the reply was not sent by the relay (CVE-2011-0411)
+        # What came in the clear after the reply was not sent by the relay (CVE-2011-0411).
+        if self._buffer or self.is_closed:
             raise TemporaryTransportError(f"{self.relay.host} sent text before the TLS handshake")
         try:
             async with asyncio.timeout(self._timeouts.connect):
