@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= 2
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 FRONTEND := frontend/package.json frontend/package-lock.json frontend/build.mjs frontend/hatch_build.py $(wildcard frontend/src/*)
@@ -37,7 +38,7 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 	$(BIN)/codespell mailer tests bench docs frontend/src templates *.md
 
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 chaos: $(DEV_STAMP) ## long runs that kill processes; ARGS="--seed=7"
 	$(BIN)/python -m pytest -m chaos --chaos-long $(ARGS)

@@ -334,7 +334,7 @@ def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
     The second copy passes the same gate and carries the same Message-ID. False where it is not unknown any more.
     """
     message = session.get(Message, message_id, with_for_update=True)
-    if message is None or next_status(MessageState(message.state), Fact.RESEND) is not MessageState.QUEUED:
+    if message is None or MessageState(message.state) not in states_before(Fact.RESEND):
         return False
     old = session.get_one(SendBatch, message.batch_id)
     again = _ready_batch(message.sending_id, ctx.clock.now(), provider=old.provider, ordinal=old.ordinal)

