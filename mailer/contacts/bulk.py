@@ -39,15 +39,8 @@ class KnownAddress(NamedTuple):
     contacts: list[Known]
 
 
-class NewContact(NamedTuple):
-    """A contact to add; 0 and "" stand for none, `data` is JSON text."""
-
-    address_id: int
-    external_id: str
-    plain: tuple[str, ...]
-    owner_id: int
-    company_id: int
-    data: str
+NEW_COLUMNS = ("external_id", "address_id", *PLAIN_COLUMNS, "owner_id", "company_id", "data")
+"""Columns of a contact to add, in this order; None stands for none, `data` is JSON text."""
 
 
 class ChangedContact(NamedTuple):
@@ -131,29 +124,15 @@ def add_addresses(session: Session, rows: Sequence[tuple[str, bytes, str, str]],
 
 
 def add_contacts(
-    session: Session, rows: Sequence[NewContact], at: datetime, *, import_id: int | None = None
+    session: Session, rows: Sequence[tuple[Any, ...]], at: datetime, *, import_id: int | None = None
 ) -> list[tuple[int, int]]:
-    """Add contacts and return (id, ledger id) of each in order."""
+    """Add contacts, tuples in the order of NEW_COLUMNS, and return (id, ledger id) of each in order."""
     ids = list(zip(allocate_ids(session, "contact", len(rows)), new_ledger_ids(len(rows)), strict=True))
     stamp = stored_instant(session, at)
-    columns = (
-        "id", "ledger_id", "public_id", "external_id", "address_id", *PLAIN_COLUMNS, "owner_id", "company_id", "data",
-    )  # fmt: skip
-    values = [
-        (
-            *identity,
-            public_id,
-            row.external_id or None,
-            row.address_id or None,
-            *row.plain,
-            row.owner_id or None,
-            row.company_id or None,
-            row.data,
-        )
-        for identity, public_id, row in zip(ids, new_public_ids(len(rows)), rows, strict=True)
-    ]
+    publics = new_public_ids(len(rows))
+    values = [(*identity, public, *row) for identity, public, row in zip(ids, publics, rows, strict=True)]
     constants = {"do_not_mail": False, "import_id": import_id, "created_at": stamp, "updated_at": stamp}
-    insert_rows(session, "contact", columns, values, constants)
+    insert_rows(session, "contact", ("id", "ledger_id", "public_id", *NEW_COLUMNS), values, constants)
     return ids
 
 

@@ -85,22 +85,11 @@ def _write(session: Session, plan: Plan, there: There, job: ContactJob) -> int:
     lock_imported(session, touched)
     addresses, added = _ensure_addresses(session, rows, there, job)
     companies = _ensure_companies(session, {row.company for row in rows if row.company}, job)
-    identities = bulk.add_contacts(
-        session,
-        [
-            bulk.NewContact(
-                addresses.get(row.email, 0),
-                row.external_id,
-                row.plain,
-                row.owner_id,
-                companies.get(row.company, 0),
-                row.data,
-            )
-            for row in plan.new
-        ],
-        job.at,
-        import_id=job.import_id,
-    )
+    new = [
+        (external_id or None, addresses.get(email), *plain, owner_id or None, companies.get(company), data)
+        for email, _, _, _, external_id, plain, owner_id, company, _, data, _ in plan.new
+    ]
+    identities = bulk.add_contacts(session, new, job.at, import_id=job.import_id)
     _write_changes(session, plan, addresses, companies, job)
     pairs = [(identity[0], row.tags) for identity, row in zip(identities, plan.new, strict=True) if row.tags]
     _write_tags(session, pairs + [(change.known.id, change.new_tags) for change in plan.changed if change.new_tags])
