@@ -103,8 +103,12 @@ class Builder {
         if (next.value !== op.value) this.clear(line);
         this.write();
       }),
-      this.value(line, op, field),
-      this.button('bi-x-lg', text.remove_line, drop));
+      ...this.valueAndButton(this.value(line, op, field), this.button('bi-x-lg', text.remove_line, drop)));
+  }
+
+  // a tall value stands under its line; then the button comes before it, for the eye and for the Tab key alike
+  valueAndButton(value, button) {
+    return value.classList.contains('rule-stack') ? [button, value] : [value, button];
   }
 
   clear(line) {

@@ -6,6 +6,7 @@ from datetime import date
 from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from mailer.actions import service
 from mailer.errors import InputError
@@ -40,4 +41,6 @@ def follow_ups(public_id: uuid.UUID) -> ResponseReturnValue:
         by=who().id,
         dedupe=form_text("once"),
     )
-    return done(_("%(count)d tasks created.", count=made), url_for("followups.index", whose="all"))
+    return done(
+        ngettext("%(num)d task created.", "%(num)d tasks created.", made), url_for("followups.index", whose="all")
+    )

@@ -27,6 +27,7 @@ from mailer.statuses import (
 )
 
 HOURS = 72
+STEPS = (1, 5, 15, 60, 300, 900, 3600, 7200)
 SERIES = ("human_opens", "human_clicks", "machine_opens", "machine_clicks")
 _RUNNING = (SendingState.PREPARING.value, SendingState.SENDING.value, SendingState.PAUSED.value)
 
@@ -142,6 +143,7 @@ def _count_unsubscribed(session: Session, sending_id: int) -> int:
         .where(
             Message.sending_id == sending_id,
             ConsentEvent.verdict.in_((ConsentVerdict.UNSUBSCRIBED.value, ConsentVerdict.WITHDRAWN.value)),
+            ConsentEvent.channel != EventKind.COMPLAINT.value,  # counted apart
         )
     )
     return session.scalar(query) or 0
@@ -193,39 +195,44 @@ class Curve:
 def list_reactions(session: Session, sending: Sending) -> Curve:
     """Return opens and clicks over the first 72 hours, people and machines apart, in steps that suit what there is."""
     start = sending.started_at or sending.created_at
-    minute = _minute_since(session, start)
+    reactions = (
+        Event.sending_id == sending.id,
+        Event.kind.in_((EventKind.OPEN.value, EventKind.CLICK.value)),
+        Event.at < start + timedelta(hours=HOURS),
+    )
+    last = session.scalar(select(func.max(Event.at)).where(*reactions))
+    step = _step(last - start if last else timedelta())
+    bucket = _bucket_since(session, start, step)
     rows = session.execute(
-        select(Event.kind, Event.hit_class, minute, func.count())
-        .where(
-            Event.sending_id == sending.id,
-            Event.kind.in_((EventKind.OPEN.value, EventKind.CLICK.value)),
-            Event.at < start + timedelta(hours=HOURS),
-        )
-        .group_by(Event.kind, Event.hit_class, minute)
+        select(Event.kind, Event.hit_class, bucket, func.count())
+        .where(*reactions)
+        .group_by(Event.kind, Event.hit_class, bucket)
     ).all()
-    last = max((at for _kind, _word, at, _count in rows), default=0)
-    step = _step(last)
-    series = {name: [0] * (last // step + 1) for name in SERIES}
+    size = 2 + max((at for _kind, _word, at, _count in rows), default=0)
+    series = {name: [0] * size for name in SERIES}
     for kind, word, at, count in rows:
         who = "human" if word == HitClass.HUMAN else "machine"
-        series[f"{who}_{kind}s"][max(0, at // step)] += count
-    return Curve([_label(step * number) for number in range(last // step + 1)], series)
+        series[f"{who}_{kind}s"][max(0, at)] += count
+    return Curve([_label(step * number) for number in range(size)], series)
 
 
-def _minute_since(session: Session, start: datetime) -> ColumnElement[int]:
-    """Return the whole minutes from `start` to an event, on both engines."""
+def _bucket_since(session: Session, start: datetime, step: int) -> ColumnElement[int]:
+    """Return the whole steps of `step` seconds from `start` to an event, on both engines."""
     if session.get_bind().dialect.name == "sqlite":
         seconds = cast(func.strftime("%s", Event.at), Integer) - int(start.timestamp())
-        return cast(seconds / 60, Integer)
-    return cast(func.floor((func.extract("epoch", Event.at) - start.timestamp()) / 60), Integer)
+        return cast(seconds / step, Integer)
+    return cast(func.floor((func.extract("epoch", Event.at) - start.timestamp()) / step), Integer)
 
 
-def _step(minutes: int) -> int:
-    return next((step for step in (1, 5, 15, 60) if minutes <= step * 60), 120)
+def _step(span: timedelta) -> int:
+    """Return the seconds of a step, so that there are about 60 of them at most."""
+    return next((step for step in STEPS if span.total_seconds() <= step * 60), STEPS[-1])
 
 
-def _label(minutes: int) -> str:
-    return f"+{minutes // 60}:{minutes % 60:02}"
+def _label(seconds: int) -> str:
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"+{hours}:{minutes:02}:{rest:02}" if rest else f"+{hours}:{minutes:02}"
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def get_overview(session: Session) -> Overview:
     left = select(func.count(ConsentEvent.ledger_id.distinct())).where(
         ConsentEvent.at >= since,
         ConsentEvent.verdict.in_((ConsentVerdict.UNSUBSCRIBED.value, ConsentVerdict.WITHDRAWN.value)),
+        ConsentEvent.channel != EventKind.COMPLAINT.value,  # counted apart
     )
     return Overview(
         contacts=session.scalar(people) or 0,

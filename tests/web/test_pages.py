@@ -208,7 +208,7 @@ def test_an_import_of_suppressions_names_what_is_no_address(client: FlaskClient,
         follow_redirects=True,
     )
 
-    assert "1 addresses are new" in response.text
+    assert "1 address is new" in response.text
     assert "not an address" in response.text
 
 

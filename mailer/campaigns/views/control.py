@@ -5,6 +5,7 @@ import uuid
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from markupsafe import escape
 
 from mailer.campaigns import gather, queries, service
@@ -59,7 +60,9 @@ def test(public_id: uuid.UUID) -> ResponseReturnValue:
         people = list_by_email(session, email) if email else []
     contact_id = people[0].id if people else None
     count = service.send_test(ctx, _id_of(public_id), addresses, contact_id=contact_id, by=who().id)
-    return done(_("%(count)d test mails are on their way.", count=count), _review(public_id))
+    return done(
+        ngettext("%(num)d test mail is on its way.", "%(num)d test mails are on their way.", count), _review(public_id)
+    )
 
 
 @pages.post("/launch")
@@ -111,7 +114,10 @@ def resume(public_id: uuid.UUID) -> ResponseReturnValue:
 def cancel(public_id: uuid.UUID) -> ResponseReturnValue:
     """End a campaign for good."""
     count = service.cancel_campaign(app_context(), _id_of(public_id), by=who().id)
-    return done(_("Cancelled. %(count)d mails will not go out.", count=count), _report(public_id))
+    return done(
+        ngettext("Cancelled. %(num)d mail will not go out.", "Cancelled. %(num)d mails will not go out.", count),
+        _report(public_id),
+    )
 
 
 def _id_of(public_id: uuid.UUID) -> int:

@@ -166,8 +166,13 @@ def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
 
 
 def _recipient_values(session: Session, campaign: Campaign) -> dict[str, Any]:
-    del campaign
-    return {"segments": list_segments(session)}
+    clock = app_context().clock
+    today = clock.today(get_workspace(session).timezone)
+    return {
+        "segments": list_segments(session),
+        "numbers": audience.count_audience(session, campaign, today, clock.now()),
+        "reasons": audience.COUNTED,
+    }
 
 
 def _review_values(session: Session, campaign: Campaign) -> dict[str, Any]:

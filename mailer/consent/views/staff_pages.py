@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from mailer.consent import queries, service
 from mailer.consent.queries import SuppressionLine
@@ -106,7 +107,7 @@ def import_suppressions() -> ResponseReturnValue:
         raise InputError(_("this is not a text file in UTF-8"), where="file") from error
     source = _("file %(name)s", name=upload.filename)
     new, refused = service.import_suppressions(app_context(), _emails(lines), source=source)
-    text = _("%(new)d addresses are new.", new=new)
+    text = ngettext("%(num)d address is new.", "%(num)d addresses are new.", new)
     if refused:
         text += "\n" + _(
             "%(count)d lines are no addresses, the first: %(first)s", count=len(refused), first=refused[0][0]

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
@@ -179,7 +180,7 @@ def add_members(public_id: uuid.UUID) -> ResponseReturnValue:
     ctx, segment_id = app_context(), _id_of(public_id)
     lines = [line.strip() for line in form_text("emails").replace(",", "\n").splitlines() if line.strip()]
     added, unknown = service.add_by_addresses(ctx, segment_id, lines, by=who().id)
-    text = _("%(count)d people added.", count=added)
+    text = ngettext("%(num)d person added.", "%(num)d people added.", added)
     if unknown:
         text += "\n" + _("Not found: %(list)s", list=", ".join(unknown[:10]))
     return done(text, url_for("segments.show", public_id=public_id), kind="warning" if unknown else "success")
@@ -191,7 +192,10 @@ def remove_member(public_id: uuid.UUID) -> ResponseReturnValue:
     """Take one person out of a static segment."""
     text = form_text("contact")
     removed = service.take_out(app_context(), _id_of(public_id), [int(text)] if text.isdecimal() else [])
-    return done(_("%(count)d people taken out.", count=removed), url_for("segments.show", public_id=public_id))
+    return done(
+        ngettext("%(num)d person taken out.", "%(num)d people taken out.", removed),
+        url_for("segments.show", public_id=public_id),
+    )
 
 
 @pages.get("/<uuid:public_id>/explain")
