@@ -107,7 +107,7 @@ def _known(row: Any) -> Known:
 
 def find_erased(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
     """Return the hashes of addresses that were erased at their owner's wish."""
-    if session.scalar(text("SELECT 1 FROM address WHERE email IS NULL LIMIT 1")) is None:
+    if not hashes or session.scalar(text("SELECT 1 FROM address WHERE email IS NULL LIMIT 1")) is None:
         return set()
     query = text("SELECT email_hash FROM address WHERE email IS NULL AND email_hash IN :hashes")
     rows = session.scalars(query.bindparams(bindparam("hashes", expanding=True)), {"hashes": list(hashes)})
@@ -210,6 +210,82 @@ def find_tags(session: Session, contact_ids: Sequence[int]) -> dict[int, set[str
 def add_tags(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
     """Give contacts tags they do not have yet, as (contact id, tag id)."""
     insert_rows(session, "contact_tag", ("contact_id", "tag_id"), pairs)
+
+
+# ------------------------------------------------------------------ from a staging file (SQLite)
+
+
+def mark_fresh(session: Session) -> int:
+    """Note in `temp.fresh` the plain rows of the attached `stage` whose address nobody has; return the highest number.
+
+    `stage.row` is as imports/stage.py writes it. An address that is erased or suppressed is not fresh.
+    """
+    session.execute(text("CREATE TEMP TABLE IF NOT EXISTS fresh (n INTEGER PRIMARY KEY)"))
+    session.execute(text("DELETE FROM temp.fresh"))
+    conditions = ["r.is_plain", "NOT EXISTS (SELECT 1 FROM address a WHERE a.email = r.email)"]
+    if session.scalar(text("SELECT 1 FROM address WHERE email IS NULL LIMIT 1")):
+        conditions.append("NOT EXISTS (SELECT 1 FROM address a WHERE a.email_hash = r.email_hash)")
+    if session.scalar(text("SELECT 1 FROM suppression WHERE lifted_at IS NULL LIMIT 1")):
+        active = "SELECT 1 FROM suppression s WHERE s.address_hash = r.email_hash AND s.lifted_at IS NULL"
+        conditions.append(f"NOT EXISTS ({active})")
+    session.execute(text(f"INSERT INTO temp.fresh SELECT r.n FROM stage.row r WHERE {' AND '.join(conditions)}"))  # noqa: S608
+    return session.scalar(text("SELECT count(*) FROM temp.fresh")) or 0
+
+
+def list_not_fresh(session: Session) -> list[bytes]:
+    """Return the column `row` of every staged row that is not fresh, in file order."""
+    query = "SELECT row FROM stage.row WHERE n NOT IN (SELECT n FROM temp.fresh) ORDER BY n"
+    return list(session.scalars(text(query)))
+
+
+def add_fresh(session: Session, companies: dict[str, int], at: datetime, *, import_id: int | None) -> int:
+    """Add the fresh rows of `stage` with address, company and tags; return what added to `n` gives the contact's id.
+
+    `companies` are ids by name, remembered between chunks; missing ones are added to it.
+    """
+    address_base = session.scalar(text("SELECT max(id) FROM address")) or 0
+    base = session.scalar(text("SELECT max(id) FROM contact")) or 0
+    values = {"a": address_base, "c": base, "at": stored_instant(session, at), "import_id": import_id}
+    _name_companies(session, companies, at)
+    session.execute(
+        text("""
+          INSERT INTO address (id, email, email_hash, domain, provider, is_valid, bounce_state, created_at)
+          SELECT :a + n, email, email_hash, domain, provider, 1, 'ok', :at FROM temp.fresh JOIN stage.row USING (n)
+        """),
+        values,
+    )
+    plain = ", ".join(PLAIN_COLUMNS)
+    statement = f"""
+      INSERT INTO contact (id, ledger_id, public_id, address_id, {plain}, owner_id, company_id, data, do_not_mail,
+        import_id, created_at, updated_at)
+      SELECT :c + n, ledger_id, public_id, :a + n, {plain}, owner_id, co.id, data, 0, :import_id, :at, :at
+      FROM temp.fresh JOIN stage.row USING (n) LEFT JOIN temp.company_of co ON co.name = company
+    """  # noqa: S608 - no value is in it
+    session.execute(text(statement), values)
+    names = session.scalars(text("SELECT DISTINCT name FROM stage.tag JOIN temp.fresh USING (n)")).all()
+    if names:
+        ensure_tags(session, names)
+        tagged = """
+          INSERT INTO contact_tag (contact_id, tag_id)
+          SELECT :c + n, t.id FROM stage.tag s JOIN temp.fresh USING (n) JOIN tag t ON t.name = s.name
+        """
+        session.execute(text(tagged), values)
+    return base
+
+
+def _name_companies(session: Session, companies: dict[str, int], at: datetime) -> None:
+    session.execute(
+        text("CREATE TEMP TABLE IF NOT EXISTS company_of (name TEXT PRIMARY KEY, id INTEGER) WITHOUT ROWID")
+    )
+    query = """
+      SELECT DISTINCT company FROM temp.fresh JOIN stage.row USING (n)
+      WHERE company <> '' AND company NOT IN (SELECT name FROM temp.company_of)
+    """
+    missing = list(session.scalars(text(query)))
+    if missing:
+        companies.update(ensure_companies(session, [name for name in missing if name not in companies], at))
+        values = [{"name": name, "id": companies[name]} for name in missing]
+        session.execute(text("INSERT INTO temp.company_of VALUES (:name, :id)"), values)
 
 
 # ------------------------------------------------------------------ activities

@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mailer.addresses import hash_address
-from mailer.consent.bulk import Imported, ImportTerms, count_left, lock_imported, record_imported
+from mailer.consent.bulk import Imported, ImportTerms, count_left, lock_imported, record_fresh, record_imported
 from mailer.contacts import bulk
 from mailer.imports.check import ActivityRow, ContactRow, Refused
 from mailer.imports.overlay import Overlay
 from mailer.imports.plan import Counts, Plan, There, after, as_known, plan_rows, split_repeats
+from mailer.imports.stage import read_row
 
 _COMPANIES_KEPT = 50_000
 
@@ -35,6 +36,19 @@ def apply_contacts(session: Session, rows: Sequence[ContactRow], job: ContactJob
     except BaseException:
         job.companies.clear()  # some of them are rolled back now
         raise
+
+
+def apply_staged(session: Session, job: ContactJob) -> tuple[Counts, list[Refused]]:
+    """Write the chunk in the attached `stage` (SQLite): what is new and simple by SQL alone, the rest row by row."""
+    try:
+        fresh = bulk.mark_fresh(session)
+        base = bulk.add_fresh(session, job.companies, job.at, import_id=job.import_id)
+        record_fresh(session, base, job.terms, job.at)
+        counts, refused = _apply_contacts(session, [read_row(data) for data in bulk.list_not_fresh(session)], job)
+    except BaseException:
+        job.companies.clear()  # some of them are rolled back now
+        raise
+    return counts + Counts(new=fresh), refused
 
 
 def _apply_contacts(session: Session, rows: Sequence[ContactRow], job: ContactJob) -> tuple[Counts, list[Refused]]:

@@ -4,8 +4,10 @@ The child gets its orders on stdin and answers on stdout, each answer with its l
 handing over costs less than checking. It is started afresh rather than forked, since its parent may have threads.
 """
 
+import contextlib
 import itertools
 import marshal
+import os
 import pickle
 import struct
 import subprocess
@@ -13,18 +15,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from mailer.assets import PACKAGE_DIR
 from mailer.errors import InputError
 from mailer.imports.check import ActivityChecker, ActivityRow, ContactChecker, ContactRow, Refused, RowError
 from mailer.imports.read import BadRow, TableFile, iter_rows, take
+from mailer.imports.stage import write_stage
 
 PROCESS_FROM = 5_000
 """Rows from which a process of its own is worth its start."""
 
 Checker = ContactChecker | ActivityChecker
 _LENGTH = struct.Struct(">I")
+_AHEAD = 3
+"""Chunks that the child may be ahead."""
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from mailer.imports.parse import run_child; run_child()"
 
 
@@ -35,6 +41,8 @@ class Chunk:
     count: int
     rows: list[Any]
     refused: list[Refused]
+    stage: Path | None = None
+    """A file that holds the rows instead (stage.py); whoever gets the chunk deletes it."""
 
 
 def iter_chunks(table: TableFile, checker: Checker, *, size: int, skip: int = 0) -> Iterator[Chunk]:
@@ -59,8 +67,10 @@ def _check(part: list[list[str] | BadRow], checker: Checker) -> Chunk:
 
 
 @contextmanager
-def open_chunks(table: TableFile, checker: Checker, *, size: int, skip: int = 0) -> Iterator[Iterator[Chunk]]:
-    """Yield the chunks of a file; from a process of its own where that is worth it."""
+def open_chunks(
+    table: TableFile, checker: Checker, *, size: int, skip: int = 0, stage: Path | None = None
+) -> Iterator[Iterator[Chunk]]:
+    """Yield the chunks of a file; where it is worth it from a process of its own, staged in the folder `stage`."""
     if table.estimated_rows - skip < PROCESS_FROM:
         yield iter_chunks(table, checker, size=size, skip=skip)
         return
@@ -69,20 +79,29 @@ def open_chunks(table: TableFile, checker: Checker, *, size: int, skip: int = 0)
         assert child.stdin is not None  # noqa: S101 - it is a pipe
         assert child.stdout is not None  # noqa: S101 - it is a pipe
         try:
-            child.stdin.write(pickle.dumps((table, checker, size, skip)))
-            child.stdin.close()
-            yield _iter_answers(child.stdout, ContactRow if isinstance(checker, ContactChecker) else ActivityRow)
+            orders = pickle.dumps((table, checker, size, skip, stage))
+            child.stdin.write(_LENGTH.pack(len(orders)) + orders)
+            child.stdin.flush()
+            kind = ContactRow if isinstance(checker, ContactChecker) else ActivityRow
+            yield _iter_answers(child.stdout, child.stdin, kind)
         finally:
             child.kill()
 
 
 def run_child() -> None:
-    """Answer the orders on stdin: the child's side."""
-    table, checker, size, skip = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our own parent wrote it
+    """Answer the orders on stdin: the child's side. Each byte that follows them asks for one more chunk."""
+    (length,) = _LENGTH.unpack(sys.stdin.buffer.read(_LENGTH.size))
+    table, checker, size, skip, stage = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - our own parent wrote it
     try:
-        for chunk in iter_chunks(table, checker, size=size, skip=skip):
-            rows = [tuple(row) for row in chunk.rows]
-            _answer((chunk.count, rows, [tuple(row) for row in chunk.refused]))
+        for number, chunk in enumerate(iter_chunks(table, checker, size=size, skip=skip)):
+            rows, path = chunk.rows, ""
+            if stage is not None:
+                path = str(stage / f"{number}.sqlite")
+                write_stage(Path(path), rows)
+                rows = []
+            _answer((chunk.count, [tuple(row) for row in rows], [tuple(row) for row in chunk.refused], path))
+            if number >= _AHEAD and not sys.stdin.buffer.read(1):
+                return
         _answer(None)
     except InputError as error:
         _answer(str(error))
@@ -96,7 +115,9 @@ def _answer(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def _iter_answers(pipe: IO[bytes], row_type: type[ContactRow] | type[ActivityRow]) -> Iterator[Chunk]:
+def _iter_answers(
+    pipe: IO[bytes], orders: IO[bytes], row_type: type[ContactRow] | type[ActivityRow]
+) -> Iterator[Chunk]:
     while True:
         head = pipe.read(_LENGTH.size)
         data = pipe.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
@@ -107,5 +128,8 @@ def _iter_answers(pipe: IO[bytes], row_type: type[ContactRow] | type[ActivityRow
             return
         if isinstance(answer, str):
             raise InputError(answer)
-        count, rows, refused = answer
-        yield Chunk(count, [row_type._make(row) for row in rows], [Refused(*row) for row in refused])
+        count, rows, refused, path = answer
+        listed = [Refused(*row) for row in refused]
+        yield Chunk(count, [row_type._make(row) for row in rows], listed, Path(path) if path else None)
+        with contextlib.suppress(BrokenPipeError):  # it has nothing more to read for
+            os.write(orders.fileno(), b"+")

@@ -6,9 +6,10 @@ stopped and a run that is repeated changes nothing.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import select, text
@@ -19,8 +20,9 @@ from mailer.clock import utc_now
 from mailer.consent.bulk import ImportTerms
 from mailer.consent.queries import get_topic
 from mailer.context import Context
+from mailer.database import Database
 from mailer.errors import ConflictError, InputError, NotFoundError, Problem
-from mailer.imports.apply import ActivityJob, ContactJob, apply_activities, apply_contacts
+from mailer.imports.apply import ActivityJob, ContactJob, apply_activities, apply_contacts, apply_staged
 from mailer.imports.check import ActivityChecker, ContactChecker, OwnField, Refused
 from mailer.imports.mapping import ACTIVITY_FIELDS, CONTACT_FIELDS, Columns, map_columns
 from mailer.imports.overlay import Overlay
@@ -97,6 +99,8 @@ class _Run:
     import_id: int | None
     counts: Counts
     refusals: RefusalFile | None
+    apply_staged: Callable[[Session], tuple[Counts, list[Refused]]] | None = None
+    """How a chunk that lies in an attached file is written; None where there is no such way."""
 
 
 def preview_contacts(ctx: Context, path: Path, mapping: Mapping[str, str] | None = None, *, rows: int = 5) -> Preview:
@@ -132,6 +136,8 @@ def import_contacts(
         run = _make_run(
             ctx, table, checker, lambda session, rows: apply_contacts(session, rows, job), run_row, progress
         )
+        if ctx.database.is_sqlite and run_row is not None:
+            run.apply_staged = lambda session: apply_staged(session, job)
         return _finish(run, columns, started)
 
 
@@ -274,7 +280,10 @@ def _silent(_done: int, _expected: int) -> None:
 def _finish(run: _Run, columns: Columns, started: float) -> ImportResult:
     size = SQLITE_CHUNK if run.ctx.database.is_sqlite else POSTGRESQL_CHUNK
     try:
-        with open_chunks(run.table, run.checker, size=size, skip=run.counts.rows) as chunks:
+        with (
+            _open_stage(run) as stage,
+            open_chunks(run.table, run.checker, size=size, skip=run.counts.rows, stage=stage) as chunks,
+        ):
             _run_chunks(run, chunks)
     except BaseException as error:
         _close_run(run, ImportStatus.FAILED, str(error) or type(error).__name__)
@@ -286,10 +295,30 @@ def _finish(run: _Run, columns: Columns, started: float) -> ImportResult:
     return ImportResult(run.import_id, run.counts, refused_file, columns.ignored, time.monotonic() - started)
 
 
+@contextmanager
+def _open_stage(run: _Run) -> Iterator[Path | None]:
+    """Yield a folder for staged chunks and give the run a connection of its own, which they can be attached to."""
+    if run.apply_staged is None:
+        yield None
+        return
+    database = Database(run.ctx.database.url.render_as_string(hide_password=False))
+    folder = run.ctx.settings.data_dir / "imports"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with TemporaryDirectory(prefix="stage-", dir=folder) as name:
+            run.ctx = replace(run.ctx, database=database)
+            yield Path(name)
+    finally:
+        database.dispose()
+
+
 def _run_chunks(run: _Run, chunks: Iterator[Chunk]) -> None:
     _spare_checkpoints(run.ctx)
     for chunk in chunks:
-        done = _write_chunk(run, chunk) if run.import_id is not None else _count_chunk(run, chunk)
+        if chunk.stage is not None:
+            done = _write_staged(run, chunk, chunk.stage)
+        else:
+            done = _write_chunk(run, chunk) if run.import_id is not None else _count_chunk(run, chunk)
         run.counts += done
         run.progress(run.counts.rows, max(run.table.estimated_rows, run.counts.rows))
 
@@ -307,12 +336,29 @@ def _count_chunk(run: _Run, chunk: Chunk) -> Counts:
     return counts + Counts(chunk.count, refused=len(chunk.refused))
 
 
+def _write_staged(run: _Run, chunk: Chunk, path: Path) -> Counts:
+    """Write a chunk that lies in a file; SQLite attaches outside transactions only, so before this one begins."""
+    _on_own_connection(run, "ATTACH ? AS stage", (str(path),))
+    try:
+        return _write_chunk(run, chunk)
+    finally:
+        _on_own_connection(run, "DETACH stage", ())
+        path.unlink()
+
+
+def _on_own_connection(run: _Run, statement: str, values: tuple[str, ...]) -> None:
+    with run.ctx.database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - a connection that is open has one
+        driver.execute(statement, values)
+
+
 def _write_chunk(run: _Run, chunk: Chunk) -> Counts:
     """Write a chunk whole; one that met another writer (a new address in both) is tried again."""
     for attempt in range(1, _TRIES + 1):
         try:
             with run.ctx.write() as session:
-                counts, refused = run.apply(session, chunk.rows)
+                counts, refused = _apply(run, session, chunk)
                 counts += Counts(chunk.count, refused=len(chunk.refused))
                 _record_progress(session, run, counts, [*chunk.refused, *refused])
         except (IntegrityError, OperationalError):
@@ -321,6 +367,12 @@ def _write_chunk(run: _Run, chunk: Chunk) -> Counts:
         else:
             return counts
     raise AssertionError("unreachable")
+
+
+def _apply(run: _Run, session: Session, chunk: Chunk) -> tuple[Counts, list[Refused]]:
+    if chunk.stage is not None and run.apply_staged is not None:
+        return run.apply_staged(session)
+    return run.apply(session, chunk.rows)
 
 
 def _record_progress(session: Session, run: _Run, done: Counts, refused: Sequence[Refused]) -> None:

@@ -323,6 +323,43 @@ def test_large_file_goes_through_a_process_with_the_same_figures(ctx, news, monk
     assert len(refused_rows(done.refused_file)) == done.counts.refused
 
 
+def test_large_file_meets_who_is_there_and_who_left(ctx, news):
+    people = left_people(ctx, news)
+    with ctx.write() as session:
+        digest = hash_address("gone@example.com", ctx.keys.suppression)
+        session.add(Address(email=None, email_hash=digest, created_at=utc_now()))
+    run(ctx, people_text(400, seed=2))
+    known = count(ctx, Contact)
+    names = [*people, "unknown", "gone"]
+    text = people_text(6000) + "".join(f"{name}@example.com,Zoe,Bodø,New AS,late\n" for name in names)
+
+    result = run(ctx, text)
+
+    assert result.counts.left == 4
+    assert result.counts.new == count(ctx, Contact) - known
+    assert states(ctx, people["withdrawn"], news) == ("withdrawn", None)
+    assert states(ctx, people["unsubscribed"], news) == ("consent", "unsubscribed")
+    assert states(ctx, people["suppressed"], news) == (None, None)
+    assert states(ctx, people["fine"], news) == ("consent", "subscribed")
+    with ctx.read() as session:
+        unknown = contact_of(session, "unknown@example.com")
+        assert (unknown.first_name, unknown.city) == ("Zoe", "Bodø")
+        assert session.get_one(Company, unknown.company_id).name == "New AS"
+        assert states(ctx, unknown.id, news) == (None, None)
+        fresh = session.scalars(
+            select(Contact).where(Contact.import_id == result.import_id, Contact.city == "Malmö")
+        ).first()
+        assert states(ctx, fresh.id, news) == ("consent", "subscribed")
+        ledger = session.scalars(select(ConsentEvent).where(ConsentEvent.ledger_id == fresh.ledger_id)).all()
+        assert sorted((line.verdict, line.topic_id, line.permission) for line in ledger) == [
+            ("given", None, "consent"), ("subscribed", news, None),
+        ]  # fmt: skip
+        tagged = session.scalar(select(func.count()).select_from(ContactTag).join(Tag).where(Tag.name == "late"))
+        assert tagged == len(names) - 1
+        assert session.scalar(select(func.count()).select_from(Company).where(Company.name == "Fjord")) == 1
+    assert not list((ctx.settings.data_dir / "imports").glob("stage-*"))
+
+
 def test_run_that_stopped_goes_on_where_it_was(ctx, news, monkeypatch):
     monkeypatch.setattr(service, "SQLITE_CHUNK", 50)
     monkeypatch.setattr(service, "POSTGRESQL_CHUNK", 50)
