@@ -107,9 +107,9 @@ def _read_maps(maps: tuple[str, ...]) -> dict[str, str]:
 @contextmanager
 def _bar(*, as_json: bool) -> Iterator[Told]:
     """Show a progress bar on stderr for a person; nothing where JSON is read by a program."""
-    console = Console(stderr=True, quiet=as_json)
+    console = Console(stderr=True)
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
         task = bar.add_task("rows", total=None)
         yield lambda done, expected: bar.update(task, completed=done, total=max(done, expected))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 LOG_LIMIT = 10_000_000
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_SECONDS = 60.0
+_SETTLED_SECONDS = 3.0
 
 
 class Child:
@@ -29,6 +30,11 @@ class Child:
     def pid(self) -> int | None:
         """The process id, None where it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it runs, and has done so for some seconds where it had failed before."""
+        return self.pid is not None and (not self.failures or time.monotonic() - self._started_at > _SETTLED_SECONDS)
 
     @property
     def log_path(self) -> Path:
@@ -65,6 +71,11 @@ class Child:
         self._again_at = time.monotonic() + _PAUSES[min(self.failures, len(_PAUSES)) - 1]
         self._process = None
         return code
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote, less what to do about it."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+        return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "nothing")
 
     def terminate(self) -> None:
         """Ask it to end."""

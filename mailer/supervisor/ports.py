@@ -1,7 +1,11 @@
 """Ports of the embedded default: kept in the data folder once chosen, because mailed links must live on."""
 
+import fcntl
 import json
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mailer.errors import ConflictError, InputError
@@ -9,6 +13,19 @@ from mailer.errors import ConflictError, InputError
 NAMES = ("web", "catcher", "listen")
 FIRST = {"web": 8025, "catcher": 8125, "listen": 8225}
 _TRIES = 200
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Let one installation of this machine at a time choose its ports and begin to listen on them."""
+    try:
+        file = (Path(tempfile.gettempdir()) / "mailer-ports.lock").open("ab")
+    except OSError:  # another user's: two users who start in the same second are told by the failing child
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def choose_ports(data_dir: Path, host: str, *, web_port: int | None = None) -> dict[str, int]:

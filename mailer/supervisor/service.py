@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -23,11 +24,12 @@ from mailer.migrations.runner import migrate
 from mailer.segments.service import ensure_recipes
 from mailer.settings import Settings, load_settings
 from mailer.supervisor.children import Child
-from mailer.supervisor.ports import choose_ports
+from mailer.supervisor.ports import choose_ports, choosing
 from mailer.supervisor.processes import ORDER
 from mailer.workspace.service import ensure_workspace
 
 READY_SECONDS = 60.0
+STARTS = 3
 STOP_SECONDS = 20.0
 _STOP_ORDER = ("beat", "web", "catcher", "send", "listen", "ingest", "work", "valkey")
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
@@ -64,7 +66,8 @@ class Supervisor:
         _make_private(data_dir)
         with _locked(self._plan.settings.up_file) as file, self._catching_signals():
             try:
-                self._start(file)
+                with choosing():
+                    self._start(file)
                 yield self
             finally:
                 self.stop()
@@ -120,7 +123,15 @@ class Supervisor:
             if name != "valkey":
                 child.start()
         for name, port in ports.items():
-            self._wait(name, lambda port=port: _answers(plan.host if port == ports["web"] else "127.0.0.1", port))  # type: ignore[misc]
+            host = plan.host if name == "web" else "127.0.0.1"
+            self._wait(name, partial(self._is_ours, name, host, port))
+
+    def _is_ours(self, name: str, host: str, port: int) -> bool:
+        """Whether our own child answers there; somebody else's server on its port makes it fail again and again."""
+        child = self._children[name]
+        if child.failures >= STARTS:
+            raise SetupError(f"{name} does not start: {child.last_words()}", mend=f"read {child.log_path}")
+        return child.is_settled and _answers(host, port)
 
     def _is_broker_up(self) -> bool:
         try:
