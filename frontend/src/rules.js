@@ -212,16 +212,18 @@ class Builder {
     const { text, kinds } = this.words;
     const value = (line.value = line.value && typeof line.value === 'object' ? line.value : { kind: line.value || kinds[0] || 'purchase' });
     const known = [...new Set([value.kind, ...kinds])].map((kind) => ({ value: kind, label: kind.replaceAll('_', ' ') }));
-    const signs = ['', '>=', '<=', '>', '<', '='].map((sign) => ({ value: sign, label: sign || text.any_sum }));
+    const signs = ['', '>=', '<=', '>', '<', '=', 'between'].map((sign) => ({ value: sign, label: { '': text.any_sum, between: '… – …' }[sign] ?? sign }));
     const sum = [select(signs, value.sum?.op ?? '', text.sum, (op) => {
-      if (op) value.sum = { op, value: typeof value.sum?.value === 'number' ? value.sum.value : 0 };
+      const first = [value.sum?.value ?? 0].flat()[0];
+      if (op) value.sum = { op, value: op === 'between' ? [first, first] : first };
       else delete value.sum;
       this.write();
     })];
     if (value.sum && !Array.isArray(value.sum.value)) {
       sum.push(this.input('number', value.sum.value, text.sum, (shown) => { value.sum.value = Number(shown) || 0; this.write(false); }));
     } else if (value.sum) {
-      sum.push(element('span', { class: 'sub nowrap' }, value.sum.value.join(' – ')));
+      const side = (index, label) => this.input('number', value.sum.value[index], label, (shown) => { value.sum.value[index] = Number(shown) || 0; this.write(false); });
+      sum.push(side(0, text.from), element('span', {}, '–'), side(1, text.to));
     }
     return element('div', { class: 'rule-stack' },
       select(known, value.kind, text.kind, (kind) => { value.kind = kind; this.write(false); }),

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -45,7 +45,10 @@ def live(public_id: uuid.UUID) -> ResponseReturnValue:
     """Return the part of the report that moves, as a fragment that asks again while there is something to come."""
     with app_context().read() as session:
         values = _live(session, get_by_public_id(session, public_id))
-    return render_template("admin/reports/campaign_live.html", **values)
+    was = request.args.get("was", "")
+    if was and was != values["progress"].status.value:
+        return Response(headers={"HX-Refresh": "true"})  # buttons and parts of the page are others now
+    return render_template("admin/reports/campaign_live.html", is_fragment=True, **values)
 
 
 @pages.get("/plot")
