@@ -1,8 +1,6 @@
 """The web application: a factory that puts kit and pages together. The tracking endpoint is mounted in web.py."""
 
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
@@ -15,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_views
-from mailer.assets import static_dir, templates_dir
+from mailer.assets import templates_dir
 from mailer.bounces import views as bounce_pages
 from mailer.campaigns.views import control
 from mailer.campaigns.views import pages as campaign_pages
@@ -33,6 +31,7 @@ from mailer.segments.views import pages as segment_pages
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
 from mailer.web.errors import handle_errors
+from mailer.web.files import add_static_files
 from mailer.web.formats import add_formats, zone_name
 from mailer.web.navigation import sections_for
 from mailer.web.paging import page_address
@@ -77,7 +76,7 @@ def create_app(ctx: Context) -> Flask:
     app.extensions[EXTENSION] = ctx
     app.config.update(_config(ctx))
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "autoescape": True}
-    _add_static(app)
+    add_static_files(app)
     _add_health(app)
     _add_login(app)
     Babel(app, timezone_selector=zone_name)
@@ -114,28 +113,6 @@ def _config(ctx: Context) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
         "BABEL_DEFAULT_LOCALE": "en",
     }
-
-
-def _add_static(app: Flask) -> None:
-    """Serve the built assets; their address carries the stamp of the build, so browsers may keep them."""
-    folder = static_dir()
-    app.static_folder = folder
-    app.jinja_env.globals["asset_stamp"] = _stamp(folder)
-
-    @public
-    def static(name: str) -> Response:
-        response = app.send_static_file(name)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
-
-    app.add_url_rule("/static/<path:name>", "static", static)
-
-
-def _stamp(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "stamp.json").read_text(encoding="ascii"))["stamp"])[:12]
-    except OSError:
-        return "unbuilt"
 
 
 def _add_health(app: Flask) -> None:

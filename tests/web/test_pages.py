@@ -250,6 +250,22 @@ def test_a_file_that_is_no_table_is_refused_at_once(client: FlaskClient) -> None
     assert "Nothing was saved" in response.text
 
 
+def test_assets_come_packed_and_are_kept(client: FlaskClient) -> None:
+    with (
+        client.get("/static/app.css") as plain,
+        client.get("/static/app.css?v=1", headers={"Accept-Encoding": "gzip, br"}) as packed,
+    ):
+        assert (plain.headers.get("Content-Encoding"), packed.headers["Content-Encoding"]) == (None, "br")
+        assert packed.mimetype == plain.mimetype == "text/css"
+        assert len(packed.data) < len(plain.data) / 5
+        assert "immutable" in packed.headers["Cache-Control"]
+
+
+def test_no_file_outside_the_assets_is_served(client: FlaskClient) -> None:
+    with client.get("/static/../app.py") as response:
+        assert response.status_code == 404
+
+
 def test_a_hostile_name_is_shown_as_text(client: FlaskClient, ctx: Context) -> None:
     token = sign_in(client)
     name = '<script>alert("x")</script>'
