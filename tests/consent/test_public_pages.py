@@ -66,6 +66,20 @@ def test_one_click_may_be_repeated(ctx: Context, client: FlaskClient, reader: Co
     assert [(line.verdict, line.channel, line.message_id) for line in lines] == [("unsubscribed", "one-click", 7)]
 
 
+@pytest.mark.parametrize("page", ["u", "p"])
+@pytest.mark.parametrize(
+    "body", [{}, {"List-Unsubscribe": "Two-Clicks"}, {"what": "anything"}, {"topic": "1"}], ids=str
+)
+def test_a_post_of_another_body_changes_nothing(
+    ctx: Context, client: FlaskClient, reader: Contact, page: str, body: dict[str, str]
+) -> None:
+    response = client.post(f"/{page}/{link(ctx, reader)}", data=body)
+
+    assert response.status_code == 400
+    assert "Set-Cookie" not in response.headers
+    assert topic_of(ctx, reader)[1] == "subscribed"
+
+
 @pytest.mark.parametrize("method", ["get", "head", "options"])
 def test_a_scanner_that_fetches_the_link_changes_nothing(
     ctx: Context, client: FlaskClient, reader: Contact, method: str
