@@ -80,6 +80,7 @@ def create_app(ctx: Context) -> Flask:
     _add_health(app)
     _add_login(app)
     Babel(app, timezone_selector=zone_name)
+    guard_routes(app)  # first: nobody's body is read before we know whose it is
     csrf = CSRFProtect(app)
     for page in ADMIN_PAGES:
         app.register_blueprint(page)
@@ -88,7 +89,6 @@ def create_app(ctx: Context) -> Flask:
     for page in PUBLIC_PAGES:
         app.register_blueprint(page)
         csrf.exempt(page)  # no cookie says who asks there: the signed token in the address does
-    guard_routes(app)
     add_headers(app)
     handle_errors(app)
     add_formats(app)

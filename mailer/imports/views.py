@@ -24,7 +24,7 @@ from mailer.imports.uploads import find_upload, make_upload, read_head
 from mailer.log import get_logger
 from mailer.schema.imports import ImportRun
 from mailer.statuses import Basis, ImportStatus
-from mailer.web.access import MARKETING, access, who
+from mailer.web.access import MARKETING, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, page_with_problems
 
@@ -52,15 +52,16 @@ def new() -> ResponseReturnValue:
 
 
 @pages.post("/new")
+@takes_upload(MAX_UPLOAD_BYTES)
 @access(*MARKETING)
 def upload() -> ResponseReturnValue:
     """Keep the file and go on to its columns."""
-    request.max_content_length = MAX_UPLOAD_BYTES
     ctx = app_context()
     sent, pasted = request.files.get("file"), request.form.get("pasted", "").strip()
     if sent is not None and sent.filename:
         key, path = make_upload(ctx, secure_filename(sent.filename))
         sent.save(path)
+        sent.close()
     elif pasted:
         key, path = make_upload(ctx, "pasted.csv")
         path.write_text(pasted + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from mailer.statuses import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
-_MARK = "mailer_access"
+_MARK, _UPLOAD = "mailer_access", "mailer_upload_bytes"
 
 STAFF = tuple(Role)
 MARKETING = (Role.MARKETER, Role.APPROVER)
@@ -73,6 +73,16 @@ def public(view: View) -> View:
     return view
 
 
+def takes_upload(limit_bytes: int) -> Callable[[View], View]:
+    """Mark a view as one that takes files up to `limit_bytes`; others take forms only (MAX_CONTENT_LENGTH)."""
+
+    def mark(view: View) -> View:
+        setattr(view, _UPLOAD, limit_bytes)
+        return view
+
+    return mark
+
+
 def stated_access(view: Callable[..., Any] | None) -> Access | None:
     """Return what a view says about who may open it; None where it says nothing."""
     return getattr(view, _MARK, None)
@@ -84,7 +94,7 @@ def who() -> CurrentUser:
 
 
 def guard_routes(app: Flask) -> None:
-    """Check every request against what its view states."""
+    """Check every request against what its view states, before anything reads its body."""
     app.before_request(_check)
 
 
@@ -104,6 +114,8 @@ def _check() -> BaseResponse | Response | None:
         return redirect(url_for("accounts.change_password"))
     if not user.has_role(*stated.roles):
         abort(403)
+    if limit := getattr(view, _UPLOAD, None):
+        request.max_content_length = limit
     return None
 
 

@@ -15,7 +15,7 @@ from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.errors import InputError, MailerError
 from mailer.statuses import SuppressionReason
-from mailer.web.access import MARKETING, OPERATIONS, access, who
+from mailer.web.access import MARKETING, OPERATIONS, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, page_with_problems
 
@@ -24,6 +24,7 @@ suppression_pages = Blueprint("suppressions", __name__, url_prefix="/suppression
 objection_pages = Blueprint("objections", __name__, url_prefix="/objections")
 CHANNELS = ("phone", "reply", "meeting", "letter")
 _EXPORT_PAGE = 1000
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
 
 @topic_pages.get("")
@@ -94,10 +95,10 @@ def lift_suppression() -> ResponseReturnValue:
 
 
 @suppression_pages.post("/import", endpoint="import_file")
+@takes_upload(MAX_UPLOAD_BYTES)
 @access(*MARKETING, *OPERATIONS)
 def import_suppressions() -> ResponseReturnValue:
     """Suppress the addresses of a file: one a line, or the column `email` of a CSV."""
-    request.max_content_length = 64 * 1024 * 1024
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise InputError(_("no file was chosen"), where="file")
