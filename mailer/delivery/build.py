@@ -188,4 +188,4 @@ def build_envelope(ctx: Context, content: Content, outgoing: Outgoing) -> Envelo
             reference=verp,
         )
     )
-    return Envelope(mail_from, outgoing.to_email, body)
+    return Envelope(mail_from, outgoing.to_email, body, is_clean=True)
