@@ -40,13 +40,13 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-chaos: $(DEV_STAMP) ## long runs that kill processes; ARGS="--seed=7"
-	$(BIN)/python -m pytest -m chaos --chaos-long $(ARGS)
+chaos: $(DEV_STAMP) ## long runs that kill processes, about two minutes a trial; ARGS="--trials=20"
+	$(BIN)/python -m pytest -m chaos --trials=10 $(ARGS)
 
-soak: $(DEV_STAMP) ## a long run under load
+soak: $(DEV_STAMP) ## a long campaign, memory watched, some minutes; ARGS="--size=100000"
 	$(BIN)/python -m bench.soak $(ARGS)
 
-bench: $(DEV_STAMP) ## every benchmark, one after the other
+bench: $(DEV_STAMP) ## every benchmark, one after the other, about five minutes
 	$(BIN)/python -m bench $(ARGS)
 
 screenshots: $(DEV_STAMP) ## every page, desktop, phone and dark, into build/screenshots

@@ -16,6 +16,12 @@ from tests.support.postgres import Postgres, start_postgres
 from tests.support.sink import Sink, run_sink
 from tests.support.valkey import run_valkey
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--trials`: how often tests that kill processes are repeated."""
+    parser.addoption("--trials", type=int, default=1, help="repeat what kills processes")
+
+
 ENGINES = ("sqlite", "postgresql")
 
 

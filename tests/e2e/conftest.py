@@ -10,6 +10,12 @@ from tests.support.postgres import Postgres
 from tests.support.valkey import run_valkey
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat what kills processes as often as `--trials` says."""
+    if "trial" in metafunc.fixturenames:
+        metafunc.parametrize("trial", list(range(metafunc.config.getoption("--trials"))))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """An installation that is not started: the embedded default, or PostgreSQL and Redis of their own."""
