@@ -190,6 +190,14 @@ def test_a_task_for_each_member_is_created_once(client: FlaskClient, ctx: Contex
     assert len(tasks) == 16
 
 
+def test_the_report_loads_anew_when_its_campaign_changed_state(client: FlaskClient, story: Story) -> None:
+    sign_in(client)
+    address = f"/campaigns/{story.running.public_id}/live"
+
+    assert "HX-Refresh" not in client.get(f"{address}?was=sending").headers
+    assert client.get(f"{address}?was=preparing").headers["HX-Refresh"] == "true"
+
+
 def test_a_launch_with_the_wrong_number_is_refused(client: FlaskClient, story: Story) -> None:
     token = sign_in(client)
 
