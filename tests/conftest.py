@@ -12,7 +12,7 @@ from mailer.jobs import SilentBell
 from mailer.migrations.runner import migrate
 from mailer.settings import Settings
 from mailer.tokens import new_keys
-from tests.browser.missing import pytest_terminal_summary  # noqa: F401 - a hook of pytest's
+from tests.browser.missing import pytest_unconfigure  # noqa: F401 - a hook of pytest's
 from tests.support.postgres import Postgres, start_postgres
 from tests.support.sink import Sink, run_sink
 from tests.support.valkey import run_valkey

@@ -5,11 +5,13 @@ import pytest
 MARK = "no Chromium on this machine"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say last that the browser tests did not run; reports come from every worker process."""
-    reports = [report for kind in ("skipped", "error", "failed") for report in terminalreporter.stats.get(kind, [])]
-    reasons = [text for report in reports if MARK in (text := str(getattr(report, "longrepr", "")))]
-    if reasons:
-        terminalreporter.section("no browser")
-        terminalreporter.line(f"{len(reasons)} tests in tests/browser did NOT run: {MARK}, and none could be fetched.")
-        terminalreporter.line("Install the package chromium, or let npm reach its registry.")
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say after everything else that the browser tests did not run; reports come from every worker process."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    reports = [report for kind in ("skipped", "error", "failed") for report in reporter.stats.get(kind, [])]
+    count = sum(MARK in str(getattr(report, "longrepr", "")) for report in reports)
+    if count:
+        reporter.write_line(f"NOT TRIED: {count} tests in tests/browser, because there is {MARK},")
+        reporter.write_line("and npm could not fetch one. Install the package chromium, or let npm reach its registry.")
