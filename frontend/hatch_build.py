@@ -68,6 +68,7 @@ def npm(args: list[str], folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> None:
     env = dict(os.environ)  # noqa: TID251 - handed on to the child, nothing is read
+    env.setdefault("NODE_USE_SYSTEM_CA", "1")  # behind a company's proxy the machine's own authorities count
     if not os.access(Path.home(), os.W_OK):
         env["npm_config_cache"] = str(folder / ".npm")
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
