@@ -60,6 +60,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     staff_pages.suppression_pages,
     staff_pages.topic_pages,
     staff_pages.objection_pages,
+    contact_views.field_pages,
     settings.pages,
     settings.sender_pages,
     staff.pages,

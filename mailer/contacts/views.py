@@ -18,6 +18,7 @@ from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, page_with_problems
 
 pages = Blueprint("contacts", __name__, url_prefix="/contacts")
+field_pages = Blueprint("fields", __name__, url_prefix="/fields")
 _FORM = "admin/contacts/edit.html"
 
 
@@ -87,6 +88,34 @@ def do_not_mail(public_id: uuid.UUID) -> ResponseReturnValue:
         contact = queries.get_contact(session, public_id)
     service.mark_do_not_mail(app_context(), contact.id, is_marked=is_marked)
     return done(_("Marked: no mail to this person.") if is_marked else _("The mark is gone."), _page(public_id))
+
+
+@field_pages.get("", endpoint="index")
+@access(*MARKETING)
+def index_fields() -> ResponseReturnValue:
+    """List the own fields with a form for another."""
+    return render_template("admin/contacts/fields.html", fields=_fields(), kinds=list(FieldType), values={})
+
+
+@field_pages.post("")
+@access(*MARKETING)
+def create_field() -> ResponseReturnValue:
+    """Create an own field."""
+    kind = form_text("type")
+    choices = [choice.strip() for choice in form_text("choices").splitlines() if choice.strip()]
+    try:
+        field = service.create_field(
+            app_context(),
+            form_text("key"),
+            form_text("label"),
+            FieldType(kind) if kind in set(FieldType) else FieldType.TEXT,
+            choices,
+        )
+    except MailerError as error:
+        shown = {"fields": _fields(), "kinds": list(FieldType), "values": request.form}
+        return page_with_problems("admin/contacts/fields.html", error, **shown)
+    text = _("%(label)s can be used in forms, imports, segments and mails.", label=field.label)
+    return done(text, url_for("fields.index"))
 
 
 def _fields() -> list[ContactField]:

@@ -50,6 +50,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
             Entry("settings.show", _("Workspace"), "sliders", ("settings.",)),
             Entry("senders.index", _("Sender profiles"), "person-badge", ("senders.",)),
             Entry("topics.index", _("Topics"), "tags", ("topics.",)),
+            Entry("fields.index", _("Own fields"), "input-cursor-text", ("fields.",)),
             Entry("staff.index", _("Staff"), "people-fill", ("staff.",)),
             Entry("audit.index", _("Audit"), "journal-text", ("audit.",)),
         ),

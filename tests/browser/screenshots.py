@@ -65,6 +65,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "rates": "/deliverability",
         "suppressions": "/suppressions",
         "topics": "/topics",
+        "fields": "/fields",
         "settings": "/settings",
         "senders": "/senders",
         "sender-new": "/senders/new",

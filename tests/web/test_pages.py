@@ -51,7 +51,8 @@ def list_addresses(story: Story) -> list[str]:
         f"/campaigns/{running}/messages?show=opened", "/designs", "/designs/edit?source=invitation",
         "/designs/preview?name=invitation", "/deliverability", "/bounces", "/bounces/1", "/imports",
         "/imports/new",
-        "/suppressions", "/suppressions/export", "/topics", "/settings", "/senders", "/senders/new", "/staff",
+        "/suppressions", "/suppressions/export", "/topics",
+        "/fields", "/settings", "/senders", "/senders/new", "/staff",
         "/staff/new", "/audit", "/account/password",
     ]  # fmt: skip
 
@@ -307,6 +308,19 @@ def test_assets_come_packed_and_are_kept(client: FlaskClient) -> None:
 def test_no_file_outside_the_assets_is_served(client: FlaskClient) -> None:
     with client.get("/static/../app.py") as response:
         assert response.status_code == 404
+
+
+def test_an_own_field_is_created_and_a_bad_key_named(client: FlaskClient) -> None:
+    token = sign_in(client)
+
+    refused = client.post("/fields", data={"csrf_token": token, "key": "Shoe Size", "label": "Shoe", "type": "number"})
+    form = {"csrf_token": token, "key": "shoe_size", "label": "Shoe size", "type": "number"}
+    created = client.post("/fields", data=form, follow_redirects=True)
+
+    assert refused.status_code == 400
+    assert "cannot be a key" in refused.text
+    assert "Shoe size" in created.text
+    assert "Shoe size" in client.get("/contacts/new").text
 
 
 def test_a_hostile_name_is_shown_as_text(client: FlaskClient, ctx: Context) -> None:
