@@ -44,8 +44,12 @@ def record_audit(
     )
 
 
-def create_staff(ctx: Context, email: str, role: Role, *, name: str = "", by: int | None = None) -> tuple[Staff, str]:
-    """Create a member of staff; return the row and a one-time password, which is shown once and stored nowhere.
+def create_staff(
+    ctx: Context, email: str, role: Role, *, name: str = "", by: int | None = None, is_one_time: bool = True
+) -> tuple[Staff, str]:
+    """Create a member of staff; return the row and a password, which is shown once and stored nowhere.
+
+    `is_one_time`: the first sign-in must choose another.
 
     Raises:
         InputError: the address is not valid.
@@ -60,7 +64,14 @@ def create_staff(ctx: Context, email: str, role: Role, *, name: str = "", by: in
     with ctx.write() as session:
         if queries.find_staff(session, address):
             raise ConflictError(f"{address} is staff already", mend="give them a new password instead")
-        staff = Staff(email=address, name=name.strip(), role=role.value, password_hash=hashed, created_at=utc_now())
+        staff = Staff(
+            email=address,
+            name=name.strip(),
+            role=role.value,
+            password_hash=hashed,
+            must_change_password=is_one_time,
+            created_at=utc_now(),
+        )
         session.add(staff)
         session.flush()
         record_audit(session, "accounts.create_staff", by=by, subject=("staff", staff.id), detail={"role": role.value})

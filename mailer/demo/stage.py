@@ -75,7 +75,7 @@ def set_up(stage: Stage, folder: Path, count: int) -> None:
                 privacy_url="https://example.com/privacy",
             ),
         )  # fmt: skip
-    admin, password = create_staff(ctx, "admin@example.com", Role.ADMIN, name="Admin")
+    admin, password = create_staff(ctx, "admin@example.com", Role.ADMIN, name="Admin", is_one_time=False)
     stage.login = (admin.email, password)
     for name in ("Kari", "Ola", "Ingrid"):
         create_staff(ctx, f"{name.lower()}@example.com", Role.SALES, name=name)
