@@ -57,6 +57,7 @@ class Batch:
     has_progress: bool = False
     wait_seconds: float = 0.0
     is_stopped: bool = False
+    has_crashed: bool = False
     hold_note: str = ""
 
 
@@ -163,7 +164,10 @@ class Engine:
         if batch.hold_note:
             await self._store.run(self._store.hold, batch.claim.sending_id, HoldReason.POLICY, batch.hold_note)
         await self._store.run(
-            self._store.release, batch.claim, has_progress=batch.has_progress, wait_seconds=batch.wait_seconds
+            self._store.release,
+            batch.claim,
+            has_progress=batch.has_progress and not batch.has_crashed,
+            wait_seconds=batch.wait_seconds,
         )
 
     def _buckets(self, batch: Batch) -> list[Bucket]:
@@ -185,6 +189,9 @@ class Engine:
             self._note(batch, Outcome(self._result(outgoing, Fact.DEFERRED, "connection_lost", str(error), retry_at)))
         except (TransportError, OperationalError, InterfaceError) as error:
             self._stop_batch(batch, error)
+        except Exception:
+            batch.has_crashed = True
+            log.exception("message_crashed", message_id=outgoing.message_id)
         finally:
             self._slots.release()
 
@@ -206,7 +213,7 @@ class Engine:
             if refusal is not None:
                 self._judge_reply(batch, outgoing, refusal)
                 return
-            permit = await self._gatekeeper.ask(_candidate(outgoing))
+            permit = await self._ask(batch, outgoing)
             if permit.is_permitted:
                 await self._finish(batch, outgoing, connection, permit)
             elif permit.skipped:
@@ -215,6 +222,14 @@ class Engine:
             if not connection.is_usable:
                 connection.abandon()
             self._pool.release(connection)
+
+    async def _ask(self, batch: Batch, outgoing: Outgoing) -> Pass:
+        """Ask the gate; where the database went away in its middle, no dot follows, and the row goes back."""
+        try:
+            return await self._gatekeeper.ask(_candidate(outgoing))
+        except (OperationalError, InterfaceError):
+            self._note(batch, Outcome(self._result(outgoing, Fact.NOT_SENT)))
+            raise
 
     async def _offer(self, envelope: Envelope) -> tuple[Connection, Reply | None]:
         """Hand over all but the dot on a connection of the pool; a connection that had gone stale is replaced."""

@@ -51,14 +51,15 @@ def load_plan(session: Session, ctx: Context) -> TransportPlan:
             mend="set MAILER_ALLOW_EXTERNAL_RELAY=true",
         )
     own = {sending_id: rate for sending_id, rate in rates if rate is not None}
+    rate, connections = relay_limits(session, ctx)
+    return TransportPlan(relay=parse_relay(url), connections=connections, rate_per_second=rate, rates=own)
+
+
+def relay_limits(session: Session, ctx: Context) -> tuple[float, int]:
+    """Return mails a second and connections: the catcher's own under `mailer up`, else the workspace's."""
     if is_embedded(ctx):
-        return TransportPlan(parse_relay(url), EMBEDDED_CONNECTIONS, EMBEDDED_RATE, own)
-    return TransportPlan(
-        relay=parse_relay(url),
-        connections=int(get_limit(session, "relay_connections")),
-        rate_per_second=get_limit(session, "rate_per_second"),
-        rates=own,
-    )
+        return EMBEDDED_RATE, EMBEDDED_CONNECTIONS
+    return get_limit(session, "rate_per_second"), int(get_limit(session, "relay_connections"))
 
 
 def is_embedded(ctx: Context) -> bool:

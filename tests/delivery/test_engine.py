@@ -1,14 +1,21 @@
 """The send worker against a real SMTP server, a real limiter and both databases."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery import queries, service
+from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import reap_now, send_due
+from mailer.delivery.store import Store
 from mailer.schema.consent import Suppression
-from mailer.schema.contacts import Contact
+from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.statuses import MessageState, SendingState
 from tests.support.make import STARTER_MJML, make_reader, make_sending, make_topic
@@ -147,3 +154,40 @@ def test_missing_merge_field_skips_only_that_contact(sending_ctx: Context, sink:
 
     assert sink.recipients == ["named@example.com"]
     assert _states(sending_ctx, sending) == {"accepted": 1, "skipped": 1}
+
+
+def test_poison_row_is_quarantined_and_takes_nobody_with_it(sending_ctx: Context, sink: Sink) -> None:
+    emails = [f"p{number}@example.com" for number in range(4)]
+    sending, readers = _start(sending_ctx, emails)
+    with sending_ctx.write() as session:
+        poisoned = session.get_one(Address, readers["p2@example.com"].address_id)
+        poisoned.email = "p2\r\nBcc: x@example.com"
+
+    for _ in range(8):
+        send_due(sending_ctx, seconds=10)
+        reap_now(sending_ctx)
+
+    assert sorted(sink.recipients) == ["p0@example.com", "p1@example.com", "p3@example.com"]
+    assert _states(sending_ctx, sending) == {"accepted": 3, "quarantined": 1}
+
+
+def test_database_that_goes_away_at_the_gate_costs_nobody_a_mail(
+    sending_ctx: Context, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit of a gate may or may not have happened: no dot follows, and the row is queued again, not unknown."""
+    sending, _ = _start(sending_ctx, ["anna@example.com"])
+    real = Store.judge
+
+    def judge_and_lose(self: Store, candidates: Sequence[Candidate]) -> GateResult:
+        real(self, candidates)
+        raise OperationalError("COMMIT", {}, Exception("connection lost"))
+
+    monkeypatch.setattr(Store, "judge", judge_and_lose)
+    send_due(sending_ctx, seconds=5)
+    assert sink.mails == []
+    assert _states(sending_ctx, sending) == {"queued": 1}
+
+    monkeypatch.setattr(Store, "judge", real)
+    sending_ctx.clock.offset = timedelta(minutes=1)
+    send_due(sending_ctx, seconds=10)
+    assert sink.recipients == ["anna@example.com"]
