@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -130,16 +130,16 @@ async def serve_catcher(
     host: str,
     port: int,
     *,
-    report_to: Relay | None = None,
+    listener: Callable[[], Relay | None],
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event,
 ) -> None:
-    """Serve until `stop` is set. Reports go to `report_to`, else to the bounce listener of the running `mailer up`."""
+    """Serve until `stop` is set. Reports go to where `listener` says that bounces are taken; they wait for one."""
     path = settings.data_dir / "catcher.sqlite"
     wake = asyncio.Event()
     wake.set()  # reports that an earlier run left
     rules, writer = RuleBook(path), MailWriter(path)
-    reporter = asyncio.create_task(_send_reports(settings, report_to, wake))
+    reporter = asyncio.create_task(_send_reports(settings, listener, wake))
     try:
         handler = CatcherHandler(rules, writer, wake.set)
         await serve(handler, host, port, limits=_LIMITS, ready=ready, stop=stop)
@@ -150,36 +150,30 @@ async def serve_catcher(
         rules.close()
 
 
-def run_catcher(settings: Settings, host: str, port: int, *, ready: Callable[[int], None] | None = None) -> None:
+def run_catcher(settings: Settings, host: str, port: int, *, listener: Callable[[], Relay | None]) -> None:
     """Serve until SIGTERM or SIGINT."""
-    run_until_signal(lambda stop: serve_catcher(settings, host, port, ready=ready, stop=stop))
+    run_until_signal(lambda stop: serve_catcher(settings, host, port, listener=listener, stop=stop))
 
 
-async def _send_reports(settings: Settings, report_to: Relay | None, wake: asyncio.Event) -> None:
+async def _send_reports(settings: Settings, listener: Callable[[], Relay | None], wake: asyncio.Event) -> None:
     """Send due reports whenever woken; while the listener is away, try again every half second."""
     with store.opened(settings.data_dir / "catcher.sqlite") as connection:
         while True:
             await wake.wait()
             wake.clear()
             try:
-                if not await _send_due(connection, report_to or _listener_of(settings)):
-                    continue
+                while due := store.list_due_reports(connection):
+                    await _send_page(connection, due, listener())
             except TransportError as error:
                 log.info("report_waits", error=error.message)
                 await asyncio.sleep(_REPORT_PAUSE)
-            wake.set()
+                wake.set()
 
 
-def _listener_of(settings: Settings) -> Relay | None:
-    port = settings.embedded_ports.get("listen")
-    return Relay("127.0.0.1", port) if port else None
-
-
-async def _send_due(connection: sqlite3.Connection, listener: Relay | None) -> int:
-    """Send one page of due reports over one connection; return how many there were."""
-    due = store.list_due_reports(connection)
-    if not due or listener is None:
-        return 0
+async def _send_page(connection: sqlite3.Connection, due: Sequence[CaughtMail], listener: Relay | None) -> None:
+    """Send one page of due reports over one connection; TransportError where nobody takes them."""
+    if listener is None:
+        raise TransportError("no bounce listener is known")
     session = await Connection.open(listener, Timeouts(connect=5, greeting=10, command=20, body=20, dot=60))
     try:
         for mail in due:
@@ -187,7 +181,6 @@ async def _send_due(connection: sqlite3.Connection, listener: Relay | None) -> i
             store.mark_reported(connection, mail.id)
     finally:
         session.quit()
-    return len(due)
 
 
 async def _send_report(session: Connection, mail: CaughtMail) -> None:

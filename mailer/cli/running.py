@@ -82,21 +82,23 @@ def _tell_first_login(settings: Settings) -> None:
 
 @click.command()
 @click.argument("name", type=click.Choice(ORDER))
-@click.option("--port", type=click.IntRange(1, 65535), help="Port, where the process listens on one.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: the one kept, else a free one.")
 @click.option("--host", default=None, help="Address to listen on; 127.0.0.1 unless told otherwise.")
+@click.option("--report-to", metavar="HOST:PORT", help="catcher: the listener that gets its bounces and complaints.")
 @telling_errors
-def run(*, name: str, port: int | None, host: str | None) -> None:
-    """Run one process in the foreground.
+def run(*, name: str, port: int | None, host: str | None, report_to: str | None) -> None:
+    """Run one process in the foreground. The catcher finds a listener of the same data folder by itself.
 
     \b
     Examples:
       mailer run web --port 8000 --host 0.0.0.0
       mailer run send
+      mailer run catcher --port 2525 --report-to 127.0.0.1:2526
     """
     parent = os.environ.get(PARENT)  # noqa: TID251 - who started us, not a setting
     if parent:
         die_with_parent(int(parent))
-    run_process(load_settings(), name, host=host, port=port)
+    run_process(load_settings(), name, host=host, port=port, report_to=report_to)
 
 
 @click.command()

@@ -4,8 +4,8 @@ import fcntl
 import json
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from mailer.errors import ConflictError, InputError
@@ -35,31 +35,54 @@ def choose_ports(data_dir: Path, host: str, *, web_port: int | None = None) -> d
         InputError: the asked port is taken.
         ConflictError: a kept port is taken by somebody else.
     """
-    path = data_dir / "ports.json"
-    kept = _read(path)
+    kept = read_ports(data_dir)
     chosen: dict[str, int] = {}
     for name in NAMES:
-        address = host if name == "web" else "127.0.0.1"
-        if name == "web" and web_port is not None:
-            if not is_free(address, web_port):
-                raise InputError(f"port {web_port} is taken", where="--port", mend="name another, or leave it out")
-            chosen[name] = web_port
-        elif name in kept:
-            if not is_free(address, kept[name]):
-                raise ConflictError(
-                    f"port {kept[name]}, on which mailed links lead to this installation, is taken",
-                    mend="end what listens there, or give another with --port",
-                )
-            chosen[name] = kept[name]
-        else:
-            chosen[name] = _next_free(address, FIRST[name], set(chosen.values()))
-    path.write_text(json.dumps(chosen), encoding="ascii")
+        address, asked = (host, web_port) if name == "web" else ("127.0.0.1", None)
+        chosen[name] = _choose(name, address, asked, kept, set(chosen.values()))
+    _file(data_dir).write_text(json.dumps(chosen), encoding="ascii")
     return chosen
 
 
-def _read(path: Path) -> dict[str, int]:
+def choose_port(data_dir: Path, name: str, host: str, *, asked: int | None = None) -> int:
+    """Return the port of one server that runs without `mailer up`, chosen and kept in the same way.
+
+    Raises:
+        InputError: the asked port is taken.
+        ConflictError: the kept port is taken by somebody else.
+    """
+    with choosing():
+        kept = read_ports(data_dir)
+        port = _choose(name, host, asked, kept, {number for other, number in kept.items() if other != name})
+        with suppress(OSError) if asked else nullcontext():  # a named port serves from a read-only folder too
+            data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _file(data_dir).write_text(json.dumps(kept | {name: port}), encoding="ascii")
+    return port
+
+
+def _choose(name: str, host: str, asked: int | None, kept: Mapping[str, int], others: Collection[int]) -> int:
+    if asked is not None:
+        if not is_free(host, asked):
+            raise InputError(f"port {asked} is taken", where="--port", mend="name another, or leave it out")
+        return asked
+    if name not in kept:
+        return _next_free(host, FIRST[name], others)
+    if not is_free(host, kept[name]):
+        raise ConflictError(
+            f"port {kept[name]}, on which mailed links lead to this installation, is taken",
+            mend="end what listens there, or give another with --port",
+        )
+    return kept[name]
+
+
+def _file(data_dir: Path) -> Path:
+    return data_dir / "ports.json"
+
+
+def read_ports(data_dir: Path) -> dict[str, int]:
+    """Return the ports that are kept in a data folder, by process."""
     try:
-        return {name: int(port) for name, port in json.loads(path.read_text(encoding="ascii")).items()}
+        return {name: int(port) for name, port in json.loads(_file(data_dir).read_text(encoding="ascii")).items()}
     except (OSError, ValueError, AttributeError):
         return {}
 
@@ -75,7 +98,7 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def _next_free(host: str, first: int, taken: set[int]) -> int:
+def _next_free(host: str, first: int, taken: Collection[int]) -> int:
     for port in range(first, first + _TRIES):
         if port not in taken and is_free(host, port):
             return port

@@ -14,29 +14,35 @@ from mailer.bounces.listener import run_listener
 from mailer.catcher.service import run_catcher
 from mailer.celery_app import create_celery
 from mailer.context import make_context
+from mailer.delivery.relays import Relay, parse_relay
 from mailer.errors import InputError, SetupError
-from mailer.log import configure_logging
+from mailer.log import configure_logging, get_logger
 from mailer.settings import Settings
+from mailer.supervisor.ports import choose_port, read_ports
 from mailer.tracking.ingest import run_ingest
 
+log = get_logger("supervisor")
 ORDER = ("valkey", "catcher", "listen", "web", "ingest", "send", "work", "beat")
 WORK_THREADS = 4
 WEB_TARGET = "mailer.supervisor.web:app"
 
 
-def run_process(settings: Settings, name: str, *, host: str | None, port: int | None) -> None:
-    """Run one process in the foreground until it is told to end.
+def run_process(
+    settings: Settings, name: str, *, host: str | None, port: int | None, report_to: str | None = None
+) -> None:
+    """Run one process in the foreground until it is told to end. `report_to`: where the catcher sends its reports.
 
     Raises:
-        InputError: no process has this name, or it needs a port.
+        InputError: no process has this name, or its port is taken.
         SetupError: what it needs is not there.
     """
+    address = host or "127.0.0.1"
     runners: dict[str, Callable[[], None]] = {
         "valkey": lambda: run_valkey(settings),
-        "web": lambda: run_web(settings, host or "127.0.0.1", _port(settings, "web", port)),
+        "web": lambda: run_web(settings, address, _port(settings, "web", address, port)),
         "ingest": lambda: run_ingest(make_context(settings)),
-        "listen": lambda: run_listener(make_context(settings), host or "127.0.0.1", _port(settings, "listen", port)),
-        "catcher": lambda: run_catcher(settings, host or "127.0.0.1", _port(settings, "catcher", port)),
+        "listen": lambda: run_listener(make_context(settings), address, _port(settings, "listen", address, port)),
+        "catcher": lambda: _run_catcher(settings, address, port, report_to),
         "send": lambda: run_worker(settings, "send"),
         "work": lambda: run_worker(settings, "work"),
         "beat": lambda: run_beat(settings),
@@ -47,11 +53,27 @@ def run_process(settings: Settings, name: str, *, host: str | None, port: int | 
     runners[name]()
 
 
-def _port(settings: Settings, name: str, asked: int | None) -> int:
-    port = asked or settings.embedded_ports.get(name)
-    if port is None:
-        raise InputError(f"{name} needs a port outside `mailer up`", where="--port", mend="give one with --port")
+def _port(settings: Settings, name: str, host: str, asked: int | None) -> int:
+    """Return the port that `mailer up` chose for its child; alone, one that is kept, and said where nobody named it."""
+    if asked is None and name in settings.embedded_ports:
+        return settings.embedded_ports[name]
+    port = choose_port(settings.data_dir, name, host, asked=asked)
+    if asked is None:
+        log.info("listening", process=name, host=host, port=port)
     return port
+
+
+def _run_catcher(settings: Settings, host: str, port: int | None, report_to: str | None) -> None:
+    """Run the catcher; its reports go where it is told, else to the listener that last ran on this data folder."""
+
+    def listener() -> Relay | None:
+        if report_to:
+            return parse_relay(f"smtp://{report_to}")
+        kept = settings.embedded_ports.get("listen") or read_ports(settings.data_dir).get("listen")
+        return Relay("127.0.0.1", kept) if kept else None
+
+    listener()  # a wrong address is told at once
+    run_catcher(settings, host, _port(settings, "catcher", host, port), listener=listener)
 
 
 def run_valkey(settings: Settings) -> None:

@@ -65,7 +65,7 @@ async def running(start) -> AsyncIterator[int]:
 
 
 def catcher(settings: Settings, report_to: Relay | None = None):
-    return running(lambda **more: serve_catcher(settings, "127.0.0.1", 0, report_to=report_to, **more))
+    return running(lambda **more: serve_catcher(settings, "127.0.0.1", 0, listener=lambda: report_to, **more))
 
 
 async def send(port: int, recipient: str, raw: bytes = RAW, mail_from: str = "b+x@bounce.example.com"):
@@ -282,7 +282,7 @@ def test_a_taken_port_is_an_error_with_a_cure(settings: Settings) -> None:
     async def story() -> None:
         async with catcher(settings) as port:
             with pytest.raises(SetupError) as caught:
-                await serve_catcher(settings, "127.0.0.1", port, stop=asyncio.Event())
+                await serve_catcher(settings, "127.0.0.1", port, listener=lambda: None, stop=asyncio.Event())
             assert "--port" in caught.value.mend
 
     asyncio.run(story())

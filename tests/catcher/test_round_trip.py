@@ -33,7 +33,7 @@ def test_what_the_catcher_reports_takes_effect(ctx: Context, behavior: str, kind
             running(lambda **more: serve_listener(ctx, "127.0.0.1", 0, **more)) as listener,
             running(
                 lambda **more: catcher.serve_catcher(
-                    ctx.settings, "127.0.0.1", 0, report_to=Relay("127.0.0.1", listener), **more
+                    ctx.settings, "127.0.0.1", 0, listener=lambda: Relay("127.0.0.1", listener), **more
                 )
             ) as port,
         ):

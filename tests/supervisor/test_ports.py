@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailer.errors import ConflictError, InputError
-from mailer.supervisor.ports import choose_ports, choosing
+from mailer.supervisor.ports import choose_port, choose_ports, choosing, read_ports
 
 
 def test_chosen_ports_are_free_different_and_kept(tmp_path: Path) -> None:
@@ -36,6 +36,17 @@ def test_kept_port_that_is_taken_is_refused_because_links_lead_there(tmp_path: P
         (tmp_path / "ports.json").write_text(json.dumps({"web": taken.getsockname()[1]}), encoding="ascii")
         with pytest.raises(ConflictError, match="mailed links"):
             choose_ports(tmp_path, "127.0.0.1")
+
+
+def test_process_that_runs_alone_keeps_its_port_beside_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    first = choose_port(folder, "listen", "127.0.0.1")
+
+    assert choose_port(folder, "listen", "127.0.0.1") == first
+    assert choose_port(folder, "catcher", "127.0.0.1") != first
+    assert read_ports(folder)["listen"] == first
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="taken"):
+        choose_port(folder, "listen", "127.0.0.1", asked=taken.getsockname()[1])
 
 
 def test_two_installations_choose_one_after_the_other() -> None:
