@@ -169,6 +169,16 @@ def test_stop_all_and_its_release_with_a_note(shell: Shell) -> None:
     assert shell.json("stop-all", "--release", "--note", "list mended") == {"stopped": False, "changed": True}
 
 
+def test_limits_of_the_relay_are_set_one_by_one(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "data", {"smtp_url": "smtp://127.0.0.1:2525", "bounce_domain": "bounce.example.com"})
+    shell.run("transports", "set", "--connections", "7")
+    assert shell.json("transports", "set", "--rate", "50")["rate_per_second"] == 50
+
+    assert shell.json("transports", "list")["connections"] == 7
+    assert "--rate" not in shell.run("transports", "set", "--rate", "0", code=2).stdout
+    assert shell.json("transports", "list")["rate_per_second"] == 50
+
+
 def test_suppressions_in_and_out_again(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "stop.csv"
     path.write_text("name,email\nAnna,anna@example.com\nNobody,nonsense\n", encoding="utf-8")
