@@ -7,8 +7,9 @@ permits a message of that sending.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +23,7 @@ from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.queries import get_sending
 from mailer.delivery.states import Fact, next_status, states_before
 from mailer.errors import ConflictError
+from mailer.schema.base import Base
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
 from mailer.statuses import (
@@ -33,6 +35,8 @@ from mailer.statuses import (
     SendingState,
     SuppressionReason,
 )
+
+Insert = postgresql.Insert | sqlite.Insert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +198,7 @@ def apply_events(session: Session, events: Sequence[DeliveryEvent]) -> int:
     known = [event for event in events if event.message_id in messages]
     consent.lock_addresses(session, _addresses_at_stake(known, messages))
     new = _insert_events(session, known, messages)
+    _note_engagement(session, new, messages)
     for event in new:
         _apply(session, event, messages[event.message_id])
     return len(new)
@@ -239,18 +244,23 @@ def _event_row(event: DeliveryEvent, message: Message) -> dict[str, object]:
     }
 
 
-def _insert_ignoring(session: Session, table: type[Event] | type[Message]):  # type: ignore[no-untyped-def]
-    """INSERT … ON CONFLICT DO NOTHING in the words of the session's engine."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+def _insert_ignoring(session: Session, table: type[Event] | type[Message]) -> Insert:
+    """INSERT … ON CONFLICT DO NOTHING."""
+    insert_row: Insert = _insert(session, table)
+    return insert_row.on_conflict_do_nothing()
+
+
+def _insert(session: Session, table: type[Base]) -> Insert:
+    """An INSERT that knows ON CONFLICT, in the words of the session's engine."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
     if event.proves_acceptance:
         _resolve_unknown(event, message)
-    if event.kind in (EventKind.OPEN, EventKind.CLICK):
-        _note_engagement(session, event, message)
-    elif event.kind is EventKind.HARD_BOUNCE:
+    if event.kind is EventKind.HARD_BOUNCE:
         _suppress_hard(session, event, message)
     elif event.kind in (EventKind.COMPLAINT, EventKind.UNSUBSCRIBE):
         _change_consent(session, event, message)
@@ -264,19 +274,33 @@ def _resolve_unknown(event: DeliveryEvent, message: Message) -> None:
         message.accepted_at = message.gate_at or event.at
 
 
-def _note_engagement(session: Session, event: DeliveryEvent, message: Message) -> None:
+def _note_engagement(session: Session, events: Iterable[DeliveryEvent], messages: dict[int, Message]) -> None:
     """Keep the last open of a display or prefetch and the last human click; machines count for nothing."""
-    if message.contact_id is None or event.hit_class is HitClass.MACHINE:
+    rows: dict[int, dict[str, Any]] = {}
+    for event in events:
+        contact_id, column = messages[event.message_id].contact_id, _ENGAGEMENT.get((event.kind, event.hit_class))
+        if contact_id is None or column is None:
+            continue
+        row = rows.setdefault(contact_id, {"contact_id": contact_id, "last_open_at": None, "last_click_at": None})
+        row[column] = event.at if row[column] is None else max(row[column], event.at)
+    if not rows:
         return
-    if event.kind is EventKind.CLICK and event.hit_class is not HitClass.HUMAN:
-        return
-    row = session.get(Engagement, message.contact_id)
-    if row is None:
-        row = Engagement(contact_id=message.contact_id)
-        session.add(row)
-    column = "last_open_at" if event.kind is EventKind.OPEN else "last_click_at"
-    before = getattr(row, column)
-    setattr(row, column, event.at if before is None else max(before, event.at))
+    statement = _insert(session, Engagement)
+    columns = ("last_open_at", "last_click_at")
+    newest = {name: _newest(getattr(Engagement, name), statement.excluded[name]) for name in columns}
+    statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=newest)
+    session.connection().execute(statement, [rows[contact_id] for contact_id in sorted(rows)])
+
+
+_ENGAGEMENT: dict[tuple[EventKind, HitClass | None], str] = {
+    (EventKind.OPEN, HitClass.HUMAN): "last_open_at",
+    (EventKind.OPEN, HitClass.PROXY): "last_open_at",
+    (EventKind.CLICK, HitClass.HUMAN): "last_click_at",
+}
+
+
+def _newest(there: SQLColumnExpression[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((there.is_(None), new), (new > there, new), else_=there)
 
 
 def _suppress_hard(session: Session, event: DeliveryEvent, message: Message) -> None:
