@@ -228,7 +228,8 @@ def allocate_ids(session: Session, table: str, count: int) -> range | list[int]:
     if session.get_bind().dialect.name == "sqlite":
         last = session.scalar(text(f"SELECT coalesce(max(id), 0) FROM {table}")) or 0  # noqa: S608 - the name is ours
         return range(last + 1, last + 1 + count)
-    query = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+    sequence = "(SELECT pg_get_serial_sequence(:table, 'id')::regclass)"  # looked up once, not for each row
+    query = text(f"SELECT nextval({sequence}) FROM generate_series(1, :count)")  # noqa: S608 - no value is in it
     return list(session.scalars(query, {"table": table, "count": count}))
 
 

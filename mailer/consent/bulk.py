@@ -219,31 +219,24 @@ def _add_rows(session: Session, table: str, key: str, people: Sequence[Imported]
     session.execute(text(statement), {**values, "a": first, "b": last})
 
 
-def record_fresh(session: Session, base: int, terms: ImportTerms, at: datetime) -> None:
-    """Record permission and subscriptions of the contacts that `contacts.bulk.add_fresh` added; SQLite only."""
+def record_fresh(session: Session, terms: ImportTerms, at: datetime) -> None:
+    """Record permission and subscriptions of the contacts that `contacts.bulk.add_fresh` added."""
     stamp = stored_instant(session, at)
     given = {"purpose": _PURPOSE, "basis": terms.basis.value, "source": terms.source}
     consent = given | {"permission": terms.permission.value, "updated_at": stamp}
     line = given | {"channel": _CHANNEL, "wording_version": "", "at": stamp}
-    _add_fresh(session, "consent", "contact_id", base, consent)
-    _add_fresh(
-        session,
-        "consent_event",
-        "ledger_id",
-        base,
-        line | {"verdict": ConsentVerdict.GIVEN.value, "permission": terms.permission.value},
-    )
+    verdict = {"verdict": ConsentVerdict.GIVEN.value, "permission": terms.permission.value}
+    _add_fresh(session, "consent", "contact_id", consent)
+    _add_fresh(session, "consent_event", "ledger_id", line | verdict)
     for topic_id in terms.topic_ids:
         status = {"topic_id": topic_id, "status": SubscriptionStatus.SUBSCRIBED.value, "updated_at": stamp}
-        _add_fresh(session, "subscription", "contact_id", base, status)
+        _add_fresh(session, "subscription", "contact_id", status)
         subscribed = line | {"verdict": ConsentVerdict.SUBSCRIBED.value, "topic_id": topic_id}
-        _add_fresh(session, "consent_event", "ledger_id", base, subscribed)
+        _add_fresh(session, "consent_event", "ledger_id", subscribed)
 
 
-def _add_fresh(session: Session, table: str, key: str, base: int, values: Mapping[str, Any]) -> None:
+def _add_fresh(session: Session, table: str, key: str, values: Mapping[str, Any]) -> None:
+    """Add a row for each fresh contact, in the order of an index; so the ledger does not show the order of a file."""
     listed, bound = ", ".join(values), ", ".join(f":{name}" for name in values)
-    if key == "contact_id":
-        rows = f"SELECT :base + n, {bound} FROM temp.fresh"  # noqa: S608 - names are ours
-    else:  # in the order of an index, and not in that of the people
-        rows = f"SELECT ledger_id, {bound} FROM temp.fresh JOIN stage.row USING (n) ORDER BY ledger_id"  # noqa: S608
-    session.execute(text(f"INSERT INTO {table} ({key}, {listed}) {rows}"), {**values, "base": base})
+    rows = f"SELECT {key}, {bound} FROM fresh ORDER BY {key}"  # noqa: S608 - names are ours
+    session.execute(text(f"INSERT INTO {table} ({key}, {listed}) {rows}"), dict(values))

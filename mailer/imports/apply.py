@@ -12,7 +12,7 @@ from mailer.contacts import bulk
 from mailer.imports.check import ActivityRow, ContactRow, Refused
 from mailer.imports.overlay import Overlay
 from mailer.imports.plan import Counts, Plan, There, after, as_known, plan_rows, split_repeats
-from mailer.imports.stage import read_row
+from mailer.imports.stage import Staged, read_row
 
 _COMPANIES_KEPT = 50_000
 
@@ -38,13 +38,20 @@ def apply_contacts(session: Session, rows: Sequence[ContactRow], job: ContactJob
         raise
 
 
-def apply_staged(session: Session, job: ContactJob) -> tuple[Counts, list[Refused]]:
-    """Write the chunk in the attached `stage` (SQLite): what is new and simple by SQL alone, the rest row by row."""
+def apply_staged(
+    session: Session, staged: Staged, packed: Sequence[bytes], job: ContactJob
+) -> tuple[Counts, list[Refused]]:
+    """Write a staged chunk: what is new and simple by SQL alone, the rest of the `packed` rows one by one."""
     try:
+        if not staged.path:
+            bulk.load_stage(session, staged.rows, staged.tags)
         fresh = bulk.mark_fresh(session)
-        base = bulk.add_fresh(session, job.companies, job.at, import_id=job.import_id)
-        record_fresh(session, base, job.terms, job.at)
-        counts, refused = _apply_contacts(session, [read_row(data) for data in bulk.list_not_fresh(session)], job)
+        if fresh:
+            bulk.add_fresh(session, job.companies, job.at, import_id=job.import_id)
+            record_fresh(session, job.terms, job.at)
+        known = bulk.list_not_fresh(session) if fresh < staged.height else []
+        rest = [read_row(packed[number - 1]) for number in sorted([*known, *staged.apart])]
+        counts, refused = _apply_contacts(session, rest, job)
     except BaseException:
         job.companies.clear()  # some of them are rolled back now
         raise

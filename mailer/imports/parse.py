@@ -22,7 +22,7 @@ from mailer.assets import PACKAGE_DIR
 from mailer.errors import InputError
 from mailer.imports.check import ActivityChecker, ActivityRow, ContactChecker, ContactRow, Refused, RowError
 from mailer.imports.read import BadRow, TableFile, iter_rows, take
-from mailer.imports.stage import write_stage
+from mailer.imports.stage import Staged, pack_row, stage_copy, stage_file
 
 PROCESS_FROM = 5_000
 """Rows from which a process of its own is worth its start."""
@@ -31,18 +31,20 @@ Checker = ContactChecker | ActivityChecker
 _LENGTH = struct.Struct(">I")
 _AHEAD = 3
 """Chunks that the child may be ahead."""
+COPY = "copy"
+"""Stage chunks as text for PostgreSQL."""
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from mailer.imports.parse import run_child; run_child()"
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows of a file in order: how many there were, the valid ones, the refused ones."""
+    """Some rows of a file in order: how many there were, the valid ones (packed where staged), the refused ones."""
 
     count: int
     rows: list[Any]
     refused: list[Refused]
-    stage: Path | None = None
-    """A file that holds the rows instead (stage.py); whoever gets the chunk deletes it."""
+    staged: Staged | None = None
+    """The rows once more, as the database takes them; whoever gets the chunk deletes the file where it names one."""
 
 
 def iter_chunks(table: TableFile, checker: Checker, *, size: int, skip: int = 0) -> Iterator[Chunk]:
@@ -68,9 +70,12 @@ def _check(part: list[list[str] | BadRow], checker: Checker) -> Chunk:
 
 @contextmanager
 def open_chunks(
-    table: TableFile, checker: Checker, *, size: int, skip: int = 0, stage: Path | None = None
+    table: TableFile, checker: Checker, *, size: int, skip: int = 0, stage: Path | str | None = None
 ) -> Iterator[Iterator[Chunk]]:
-    """Yield the chunks of a file; where it is worth it from a process of its own, staged in the folder `stage`."""
+    """Yield the chunks of a file; where it is worth it from a process of its own.
+
+    That one stages them as files in the folder `stage`, or as text where that is `COPY`.
+    """
     if table.estimated_rows - skip < PROCESS_FROM:
         yield iter_chunks(table, checker, size=size, skip=skip)
         return
@@ -94,12 +99,13 @@ def run_child() -> None:
     table, checker, size, skip, stage = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - our own parent wrote it
     try:
         for number, chunk in enumerate(iter_chunks(table, checker, size=size, skip=skip)):
-            rows, path = chunk.rows, ""
-            if stage is not None:
-                path = str(stage / f"{number}.sqlite")
-                write_stage(Path(path), rows)
-                rows = []
-            _answer((chunk.count, [tuple(row) for row in rows], [tuple(row) for row in chunk.refused], path))
+            rows, staged = chunk.rows, None
+            if isinstance(stage, Path):
+                staged = tuple(stage_file(stage / f"{number}.sqlite", rows))
+            elif stage == COPY:
+                staged = tuple(stage_copy(rows))
+            packed = [tuple(row) for row in rows] if staged is None else [pack_row(row) for row in rows]
+            _answer((chunk.count, packed, [tuple(row) for row in chunk.refused], staged))
             if number >= _AHEAD and not sys.stdin.buffer.read(1):
                 return
         _answer(None)
@@ -128,8 +134,11 @@ def _iter_answers(
             return
         if isinstance(answer, str):
             raise InputError(answer)
-        count, rows, refused, path = answer
+        count, rows, refused, staged = answer
         listed = [Refused(*row) for row in refused]
-        yield Chunk(count, [row_type._make(row) for row in rows], listed, Path(path) if path else None)
+        if staged is None:
+            yield Chunk(count, [row_type._make(row) for row in rows], listed)
+        else:
+            yield Chunk(count, rows, listed, Staged._make(staged))
         with contextlib.suppress(BrokenPipeError):  # it has nothing more to read for
             os.write(orders.fileno(), b"+")

@@ -26,10 +26,11 @@ from mailer.imports.apply import ActivityJob, ContactJob, apply_activities, appl
 from mailer.imports.check import ActivityChecker, ContactChecker, OwnField, Refused
 from mailer.imports.mapping import ACTIVITY_FIELDS, CONTACT_FIELDS, Columns, map_columns
 from mailer.imports.overlay import Overlay
-from mailer.imports.parse import Checker, Chunk, open_chunks
+from mailer.imports.parse import COPY, Checker, Chunk, open_chunks
 from mailer.imports.plan import Counts
 from mailer.imports.read import TableFile, iter_rows, open_table
 from mailer.imports.refusals import RefusalFile
+from mailer.imports.stage import Staged
 from mailer.schema.accounts import Staff
 from mailer.schema.contacts import ContactField
 from mailer.schema.imports import ImportRun
@@ -99,8 +100,8 @@ class _Run:
     import_id: int | None
     counts: Counts
     refusals: RefusalFile | None
-    apply_staged: Callable[[Session], tuple[Counts, list[Refused]]] | None = None
-    """How a chunk that lies in an attached file is written; None where there is no such way."""
+    apply_staged: Callable[[Session, Staged, Sequence[bytes]], tuple[Counts, list[Refused]]] | None = None
+    """How a staged chunk is written; None where there is no such way."""
 
 
 def preview_contacts(ctx: Context, path: Path, mapping: Mapping[str, str] | None = None, *, rows: int = 5) -> Preview:
@@ -136,8 +137,8 @@ def import_contacts(
         run = _make_run(
             ctx, table, checker, lambda session, rows: apply_contacts(session, rows, job), run_row, progress
         )
-        if ctx.database.is_sqlite and run_row is not None:
-            run.apply_staged = lambda session: apply_staged(session, job)
+        if run_row is not None:
+            run.apply_staged = lambda session, staged, packed: apply_staged(session, staged, packed, job)
         return _finish(run, columns, started)
 
 
@@ -296,27 +297,32 @@ def _finish(run: _Run, columns: Columns, started: float) -> ImportResult:
 
 
 @contextmanager
-def _open_stage(run: _Run) -> Iterator[Path | None]:
-    """Yield a folder for staged chunks and give the run a connection of its own, which they can be attached to."""
+def _open_stage(run: _Run) -> Iterator[Path | str | None]:
+    """Yield where chunks are staged and give the run a connection of its own, for files attached, temporary tables."""
     if run.apply_staged is None:
         yield None
         return
     database = Database(run.ctx.database.url.render_as_string(hide_password=False))
     folder = run.ctx.settings.data_dir / "imports"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shared = run.ctx
+    run.ctx = replace(shared, database=database)
     try:
+        if not database.is_sqlite:
+            yield COPY
+            return
         with TemporaryDirectory(prefix="stage-", dir=folder) as name:
-            run.ctx = replace(run.ctx, database=database)
             yield Path(name)
     finally:
+        run.ctx = shared
         database.dispose()
 
 
 def _run_chunks(run: _Run, chunks: Iterator[Chunk]) -> None:
     _spare_checkpoints(run.ctx)
     for chunk in chunks:
-        if chunk.stage is not None:
-            done = _write_staged(run, chunk, chunk.stage)
+        if chunk.staged is not None and chunk.staged.path:
+            done = _write_attached(run, chunk, Path(chunk.staged.path))
         else:
             done = _write_chunk(run, chunk) if run.import_id is not None else _count_chunk(run, chunk)
         run.counts += done
@@ -330,13 +336,19 @@ def _spare_checkpoints(ctx: Context) -> None:
             session.connection().exec_driver_sql("PRAGMA wal_autocheckpoint=8000")
 
 
+def _spare_flush(session: Session, ctx: Context) -> None:
+    """On PostgreSQL do not wait for the disk: a chunk that a crash takes back is read again, as the run says where."""
+    if not ctx.database.is_sqlite:
+        session.execute(text("SET LOCAL synchronous_commit = off"))
+
+
 def _count_chunk(run: _Run, chunk: Chunk) -> Counts:
     with run.ctx.read() as session:
         counts, _ = run.apply(session, chunk.rows)
     return counts + Counts(chunk.count, refused=len(chunk.refused))
 
 
-def _write_staged(run: _Run, chunk: Chunk, path: Path) -> Counts:
+def _write_attached(run: _Run, chunk: Chunk, path: Path) -> Counts:
     """Write a chunk that lies in a file; SQLite attaches outside transactions only, so before this one begins."""
     _on_own_connection(run, "ATTACH ? AS stage", (str(path),))
     try:
@@ -358,6 +370,7 @@ def _write_chunk(run: _Run, chunk: Chunk) -> Counts:
     for attempt in range(1, _TRIES + 1):
         try:
             with run.ctx.write() as session:
+                _spare_flush(session, run.ctx)
                 counts, refused = _apply(run, session, chunk)
                 counts += Counts(chunk.count, refused=len(chunk.refused))
                 _record_progress(session, run, counts, [*chunk.refused, *refused])
@@ -370,8 +383,8 @@ def _write_chunk(run: _Run, chunk: Chunk) -> Counts:
 
 
 def _apply(run: _Run, session: Session, chunk: Chunk) -> tuple[Counts, list[Refused]]:
-    if chunk.stage is not None and run.apply_staged is not None:
-        return run.apply_staged(session)
+    if chunk.staged is not None and run.apply_staged is not None:
+        return run.apply_staged(session, chunk.staged, chunk.rows)
     return run.apply(session, chunk.rows)
 
 

@@ -2,6 +2,7 @@
 
 `consent` is the current permission; `consent_event` the append-only ledger beside it, which knows a person by
 `ledger_id` only; what proves a line (form, IP, wording) lies apart in `consent_evidence`, where it can be erased.
+Contact and topic are no foreign keys here: nobody deletes those rows (docs/decisions/0008-keys-without-checks.md).
 """
 
 from datetime import datetime
@@ -45,8 +46,8 @@ class Subscription(Base):
         Index("ix_subscription_topic_id", "topic_id", "status", "contact_id"),
     )
 
-    contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
-    topic_id: Mapped[int] = mapped_column(BigInt, refers("topic.id"), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    topic_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
     status: Mapped[Word]
     updated_at: Mapped[datetime]
 
@@ -57,7 +58,7 @@ class Consent(Base):
     __tablename__ = "consent"
     __table_args__ = (one_of("purpose", Purpose), one_of("permission", Permission), one_of("basis", Basis))
 
-    contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
     purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
     permission: Mapped[Word]
     basis: Mapped[Word | None]
@@ -81,7 +82,7 @@ class ConsentEvent(Base):
     id: Mapped[Id]
     ledger_id: Mapped[Big]
     purpose: Mapped[Word]
-    topic_id: Mapped[Big | None] = mapped_column(refers("topic.id"))
+    topic_id: Mapped[Big | None]
     verdict: Mapped[Word]
     permission: Mapped[Word | None]
     basis: Mapped[Word | None]

@@ -53,23 +53,36 @@ class Company(Base):
 
 
 class Contact(Base):
-    """A person we may write to. `ledger_id` names them in the consent ledger; `data` holds own fields by key."""
+    """A person we may write to. `ledger_id` names them in the consent ledger; `data` holds own fields by key.
+
+    Address and company are no foreign keys: nobody deletes those rows (docs/decisions/0008-keys-without-checks.md).
+    """
 
     __tablename__ = "contact"
     __table_args__ = (
         Index("ix_contact_address_id", "address_id"),
         Index("ix_contact_company_id", "company_id"),
-        Index("ix_contact_owner_id", "owner_id"),
-        Index("ix_contact_last_name", "last_name", "id"),
+        Index(
+            "ix_contact_owner_id",
+            "owner_id",
+            sqlite_where=text("owner_id IS NOT NULL"),
+            postgresql_where=text("owner_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_contact_external_id",
+            "external_id",
+            unique=True,
+            sqlite_where=text("external_id IS NOT NULL"),
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
         Index("ix_contact_created_at", "created_at", "id"),
-        Index("ix_contact_import_id", "import_id"),
     )
 
     id: Mapped[Id]
     public_id: Mapped[PublicId]
     ledger_id: Mapped[Big] = mapped_column(unique=True)
-    external_id: Mapped[str | None] = mapped_column(String(100), unique=True)
-    address_id: Mapped[Big | None] = mapped_column(refers("address.id"))
+    external_id: Mapped[str | None] = mapped_column(String(100))
+    address_id: Mapped[Big | None]
     first_name: Mapped[str] = mapped_column(String(200), default="")
     last_name: Mapped[str] = mapped_column(String(200), default="")
     title: Mapped[str] = mapped_column(String(200), default="")
@@ -80,7 +93,7 @@ class Contact(Base):
     city: Mapped[str] = mapped_column(String(100), default="")
     category: Mapped[str] = mapped_column(String(100), default="")
     owner_id: Mapped[Big | None] = mapped_column(refers("staff.id"))
-    company_id: Mapped[Big | None] = mapped_column(refers("company.id"))
+    company_id: Mapped[Big | None]
     do_not_mail: Mapped[bool] = mapped_column(default=False)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     import_id: Mapped[Big | None]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from mailer.addresses import hash_address
 from mailer.clock import utc_now
@@ -70,7 +70,9 @@ def count(ctx, table):
 
 
 def contact_of(session, email):
-    return session.scalars(select(Contact).join(Address).where(Address.email == email)).one()
+    return session.scalars(
+        select(Contact).join(Address, Address.id == Contact.address_id).where(Address.email == email)
+    ).one()
 
 
 def test_contacts_come_with_company_tags_and_permission(ctx, news):
@@ -153,7 +155,9 @@ def test_external_id_is_the_key_where_mapped(ctx, news):
     assert figures(result) == (2, 0, 2, 0, 0)
     with ctx.read() as session:
         rows = session.execute(
-            select(Contact.external_id, Contact.first_name, Address.email).outerjoin(Address).order_by(Contact.id)
+            select(Contact.external_id, Contact.first_name, Address.email)
+            .outerjoin(Address, Address.id == Contact.address_id)
+            .order_by(Contact.id)
         )
         assert [tuple(row) for row in rows] == [
             ("1", "Anna", "shared@example.com"), ("2", "Bo", "bo@example.com"), ("3", "Carla", None),
@@ -321,6 +325,48 @@ def test_large_file_goes_through_a_process_with_the_same_figures(ctx, news, monk
     assert done.counts.new == count(ctx, Contact) == count(ctx, Address) == count(ctx, Consent)
     assert seen[-1] == (6000, 6000)
     assert len(refused_rows(done.refused_file)) == done.counts.refused
+
+
+ORPHANS = (
+    "SELECT count(*) FROM contact WHERE address_id NOT IN (SELECT id FROM address)",
+    "SELECT count(*) FROM contact WHERE company_id NOT IN (SELECT id FROM company)",
+    "SELECT count(*) FROM consent WHERE contact_id NOT IN (SELECT id FROM contact)",
+    "SELECT count(*) FROM subscription WHERE contact_id NOT IN (SELECT id FROM contact)",
+    "SELECT count(*) FROM subscription WHERE topic_id NOT IN (SELECT id FROM topic)",
+    "SELECT count(*) FROM consent_event WHERE topic_id NOT IN (SELECT id FROM topic)",
+    "SELECT count(*) FROM consent_event WHERE ledger_id NOT IN (SELECT ledger_id FROM contact)",
+)
+
+
+@pytest.mark.parametrize("rows", [200, 6000])
+def test_no_row_points_nowhere(ctx, news, rows):
+    import_contacts(ctx, write(ctx, people_text(rows)), options())
+
+    with ctx.read() as session:
+        assert [session.scalar(text(query)) for query in ORPHANS] == [0] * len(ORPHANS)
+
+
+def test_cells_with_every_character_arrive_as_they_are(ctx, news):
+    odd = ["back\\slash", "\\N", "\\.", "two\nlines", "tab\tbetween", 'a "quoted" one', "ends with \\", "Åse 🎈"]
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    writer.writerow(["email", "first name", "company", "tags"])
+    for number in range(6000):
+        word = odd[number % len(odd)]
+        writer.writerow([f"p{number}@example.com", word, word, word])
+
+    result = import_contacts(ctx, write(ctx, lines.getvalue()), options())
+
+    assert result.counts.new == 6000
+    expected = {word.replace("\n", " ").replace("\t", " ") for word in odd}
+    with ctx.read() as session:
+        assert set(session.scalars(select(Contact.first_name))) == expected
+        assert set(session.scalars(select(Company.name))) == expected
+        assert set(session.scalars(select(Tag.name))) == expected
+        query = select(Address.email, Contact.first_name).join(Contact, Contact.address_id == Address.id)
+        assert dict(session.execute(query.where(Address.email == "p8@example.com")).all()) == {
+            "p8@example.com": "back\\slash"
+        }
 
 
 def test_large_file_meets_who_is_there_and_who_left(ctx, news):

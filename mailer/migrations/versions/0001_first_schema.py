@@ -240,7 +240,6 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "verdict IN ('given', 'withdrawn', 'subscribed', 'unsubscribed')", name=op.f("ck_consent_event_verdict")
         ),
-        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_consent_event_topic_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
     )
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
@@ -478,11 +477,8 @@ def upgrade() -> None:
         sa.Column("archived_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["address_id"], ["address.id"], name=op.f("fk_contact_address_id")),
-        sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_contact_company_id")),
         sa.ForeignKeyConstraint(["owner_id"], ["staff.id"], name=op.f("fk_contact_owner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact")),
-        sa.UniqueConstraint("external_id", name=op.f("uq_contact_external_id")),
         sa.UniqueConstraint("ledger_id", name=op.f("uq_contact_ledger_id")),
         sa.UniqueConstraint("public_id", name=op.f("uq_contact_public_id")),
     )
@@ -490,9 +486,20 @@ def upgrade() -> None:
         batch_op.create_index("ix_contact_address_id", ["address_id"], unique=False)
         batch_op.create_index("ix_contact_company_id", ["company_id"], unique=False)
         batch_op.create_index("ix_contact_created_at", ["created_at", "id"], unique=False)
-        batch_op.create_index("ix_contact_import_id", ["import_id"], unique=False)
-        batch_op.create_index("ix_contact_last_name", ["last_name", "id"], unique=False)
-        batch_op.create_index("ix_contact_owner_id", ["owner_id"], unique=False)
+        batch_op.create_index(
+            "ix_contact_owner_id",
+            ["owner_id"],
+            unique=False,
+            sqlite_where=sa.text("owner_id IS NOT NULL"),
+            postgresql_where=sa.text("owner_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_contact_external_id",
+            ["external_id"],
+            unique=True,
+            sqlite_where=sa.text("external_id IS NOT NULL"),
+            postgresql_where=sa.text("external_id IS NOT NULL"),
+        )
 
     op.create_table(
         "link_action",
@@ -610,7 +617,6 @@ def upgrade() -> None:
             "permission IN ('consent', 'customer', 'business', 'none', 'withdrawn')", name=op.f("ck_consent_permission")
         ),
         sa.CheckConstraint("purpose IN ('e_marketing')", name=op.f("ck_consent_purpose")),
-        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_consent_contact_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("contact_id", "purpose", name=op.f("pk_consent")),
     )
     op.create_table(
@@ -753,10 +759,6 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name=op.f("ck_subscription_status")),
-        sa.ForeignKeyConstraint(
-            ["contact_id"], ["contact.id"], name=op.f("fk_subscription_contact_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_subscription_topic_id")),
         sa.PrimaryKeyConstraint("contact_id", "topic_id", name=op.f("pk_subscription")),
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
@@ -989,9 +991,16 @@ def downgrade() -> None:
     op.drop_table("segment_input")
     op.drop_table("link_action")
     with op.batch_alter_table("contact", schema=None) as batch_op:
-        batch_op.drop_index("ix_contact_owner_id")
-        batch_op.drop_index("ix_contact_last_name")
-        batch_op.drop_index("ix_contact_import_id")
+        batch_op.drop_index(
+            "uq_contact_external_id",
+            sqlite_where=sa.text("external_id IS NOT NULL"),
+            postgresql_where=sa.text("external_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_contact_owner_id",
+            sqlite_where=sa.text("owner_id IS NOT NULL"),
+            postgresql_where=sa.text("owner_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_contact_created_at")
         batch_op.drop_index("ix_contact_company_id")
         batch_op.drop_index("ix_contact_address_id")
