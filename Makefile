@@ -38,7 +38,7 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 	$(BIN)/codespell mailer tests bench docs frontend/src templates *.md
 
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 chaos: $(DEV_STAMP) ## long runs that kill processes, about two minutes a trial; ARGS="--trials=20"
 	$(BIN)/python -m pytest -m chaos --trials=10 $(ARGS)
