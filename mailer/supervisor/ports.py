@@ -65,14 +65,14 @@ def _choose(name: str, host: str, asked: int | None, kept: Mapping[str, int], ot
         if not is_free(host, asked):
             raise InputError(f"port {asked} is taken", where="--port", mend="name another, or leave it out")
         return asked
-    if name not in kept:
-        return _next_free(host, FIRST[name], others)
-    if not is_free(host, kept[name]):
+    if name in kept and is_free(host, kept[name]):
+        return kept[name]
+    if name in kept and name == "web":
         raise ConflictError(
             f"port {kept[name]}, on which mailed links lead to this installation, is taken",
             mend="end what listens there, or give another with --port",
         )
-    return kept[name]
+    return _next_free(host, FIRST[name], others)
 
 
 def _file(data_dir: Path) -> Path:
