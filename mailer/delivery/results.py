@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database import any_row
@@ -68,10 +68,13 @@ def _record(session: Session, fact: Fact, results: Sequence[Result]) -> None:
 
 def _is_mine(*, beyond: bool) -> ColumnElement[bool]:
     token: ColumnElement[int] = bindparam("b_token", type_=BigInt)
+    batch: ColumnElement[int] = bindparam("b_batch", type_=BigInt)  # tokens count from 1 in every batch
     if beyond:
-        return Message.gate_token == token
+        return and_(Message.gate_token == token, Message.batch_id == batch)
     leased = any_row(SendBatch, SendBatch.id == Message.batch_id, SendBatch.token == token)
-    return func.coalesce(Message.gate_token == token, False) | ((Message.state == MessageState.QUEUED.value) & leased)
+    return func.coalesce(and_(Message.gate_token == token, Message.batch_id == batch), False) | (
+        (Message.state == MessageState.QUEUED.value) & leased
+    )
 
 
 def _target_state(fact: Fact) -> MessageState:
@@ -89,6 +92,7 @@ def _parameters(result: Result) -> dict[str, object]:
     return {
         "b_id": result.message_id,
         "b_token": result.claim.token,
+        "b_batch": result.claim.batch_id,
         "b_reason": result.reason,
         "b_reply": result.reply[:_REPLY_LIMIT],
         "b_at": result.at,

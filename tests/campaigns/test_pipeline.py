@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.campaigns import prepare, queries, service
+from mailer.campaigns.audience import Recipient
 from mailer.campaigns.spec import build_draft
 from mailer.clock import utc_now
 from mailer.consent import service as consent
@@ -151,6 +152,22 @@ def test_two_preparations_at_once_write_each_recipient_once(make_ctx: Callable[.
 
     with ctx.read() as session:
         assert len(session.scalars(select(Message.id)).all()) == 20
+
+
+def test_page_of_an_audience_is_written_by_one_process_only(ctx: Context) -> None:
+    _world(ctx, 3)
+    campaign = _launch(ctx)
+    prepare.prepare(ctx, campaign.id)
+    with ctx.read() as session:
+        rows = session.scalars(select(Message).order_by(Message.id)).all()
+        batches = len(session.scalars(select(SendBatch.id)).all())
+    page = [Recipient(row.recipient_key, row.address_id, "other", None) for row in rows]
+
+    with pytest.raises(prepare.SomebodyElseError):
+        prepare._Writer(ctx, campaign.id, rows[0].sending_id, utc_now(), 0).write(page, 0)
+
+    with ctx.read() as session:
+        assert len(session.scalars(select(SendBatch.id)).all()) == batches
 
 
 def test_preparation_that_died_goes_on_where_it_was(ctx: Context) -> None:

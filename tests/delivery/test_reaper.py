@@ -80,6 +80,31 @@ def test_zombie_with_an_old_token_cannot_change_a_row(ctx: Context) -> None:
     assert _states(ctx) == ["queued", "queued"]
 
 
+def test_zombie_cannot_change_a_message_that_is_on_its_way_again(ctx: Context) -> None:
+    """Tokens count from 1 in every batch, so the batch is part of what makes a result mine."""
+    sending_id, old, ids = _scene(ctx, 1)
+    _gate(ctx, old, ids[0])
+    _die(ctx)
+    _reap(ctx)
+    with ctx.write() as session:
+        service.resend_unknown(session, ctx, ids[0])
+    with ctx.write() as session:
+        now = utc_now() + timedelta(seconds=1)
+        emptied, new = claim_batch(session, sending_id, now), claim_batch(session, sending_id, now)
+        assert emptied is not None
+        assert new is not None
+    assert new.token == old.token
+    _gate(ctx, new, ids[0])
+
+    with ctx.write() as session:
+        record_results(session, [Result(ids[0], old, fact, utc_now()) for fact in (Fact.NOT_SENT, Fact.REFUSED)])
+    assert _states(ctx) == ["transmitting"]
+
+    with ctx.write() as session:
+        record_results(session, [Result(ids[0], new, Fact.ACCEPTED, utc_now())])
+    assert _states(ctx) == ["accepted"]
+
+
 def test_late_250_of_a_reaped_worker_is_not_lost(ctx: Context) -> None:
     _, claim, ids = _scene(ctx)
     _gate(ctx, claim, ids[0])
