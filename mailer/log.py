@@ -10,6 +10,11 @@ def configure_logging(*, level: str = "info", as_json: bool = True) -> None:
     """Send every log line, ours and the libraries', to stderr."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=max(number, logging.WARNING), format="%(message)s", force=True)
+    write_lines(number, as_json=as_json)
+
+
+def write_lines(level: int, *, as_json: bool) -> None:
+    """Send our own lines from `level` on to stderr: stdout is for what a command prints."""
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
@@ -19,8 +24,8 @@ def configure_logging(*, level: str = "info", as_json: bool = True) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the stderr of now, not of the start
         cache_logger_on_first_use=False,
     )
 

@@ -6,12 +6,12 @@ import click
 
 from mailer.campaigns import queries, service
 from mailer.campaigns.spec import parse_campaign_file
-from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
+from mailer.cli.output import json_option, number, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.context import Context
 from mailer.errors import InputError
 
-id_argument = click.argument("campaign_id", metavar="ID", type=int)
+id_argument = click.argument("campaign_id", metavar="ID", type=number)
 
 
 @click.group()

@@ -6,7 +6,7 @@ import click
 
 from mailer.catcher import service
 from mailer.catcher.store import Behavior
-from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
+from mailer.cli.output import json_option, number, print_lines, print_mapping, telling_errors
 from mailer.settings import load_settings
 
 
@@ -36,7 +36,7 @@ def _line(mail: service.ListedMail) -> dict[str, object]:
 
 
 @catcher.command()
-@click.argument("mail_id", metavar="ID", type=int)
+@click.argument("mail_id", metavar="ID", type=number)
 @telling_errors
 def show(*, mail_id: int) -> None:
     """Write a mail as it came, to stdout."""

@@ -1,5 +1,7 @@
 """The program `mailer`."""
 
+import logging
+
 import click
 
 from mailer.cli import (
@@ -14,6 +16,7 @@ from mailer.cli import (
     segments,
     users,
 )
+from mailer.log import write_lines
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -30,6 +33,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 refused because of the state.
     """
+    write_lines(logging.WARNING, as_json=False)
 
 
 for command in (

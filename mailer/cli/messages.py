@@ -7,7 +7,7 @@ import click
 
 from mailer import tokens
 from mailer.campaigns import queries as campaign_queries
-from mailer.cli.output import json_option, print_lines, telling_errors
+from mailer.cli.output import json_option, number, print_lines, telling_errors
 from mailer.cli.session import opened
 from mailer.context import Context
 from mailer.delivery import queries
@@ -19,7 +19,7 @@ def messages() -> None:
 
 
 @messages.command("list")
-@click.option("--campaign", "campaign_id", type=int, required=True, metavar="ID")
+@click.option("--campaign", "campaign_id", type=number, required=True, metavar="ID")
 @json_option
 @telling_errors
 def list_messages(*, campaign_id: int, as_json: bool) -> None:

@@ -16,6 +16,7 @@ FAILED, USAGE, REFUSED = 1, 2, 3
 P = ParamSpec("P")
 T = TypeVar("T")
 
+number = click.IntRange(1, 2**63 - 1)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -72,6 +73,9 @@ def telling_errors(command: Callable[P, T]) -> Callable[P, T]:
             click.echo(f"error: the database said: {reason}", err=True)
             click.echo("  mend: check MAILER_DATABASE_URL and run `mailer doctor`", err=True)
             sys.exit(FAILED)
+        except BrokenPipeError:
+            sys.stdout = None  # the reader has enough (`… | head`); nothing is left to be flushed
+            sys.exit(0)
         except OSError as error:
             name = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {name}{error.strerror or error}", err=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
 import click
@@ -12,6 +13,7 @@ from mailer.cli.output import FAILED, json_option, print_lines, telling_errors
 from mailer.context import make_context
 from mailer.demo.service import DemoOptions, play_demo
 from mailer.doctor.service import examine
+from mailer.errors import SetupError
 from mailer.settings import Settings, load_settings
 from mailer.statuses import Role
 from mailer.supervisor.lifeline import die_with_parent
@@ -125,6 +127,10 @@ def doctor(*, as_json: bool) -> None:
 
 
 @click.command()
+@telling_errors
 def version() -> None:
     """Print the version."""
-    click.echo(package_version("mailer"))
+    try:
+        click.echo(package_version("mailer"))
+    except PackageNotFoundError as error:
+        raise SetupError("mailer runs from its source and is not installed", mend="pip install .") from error

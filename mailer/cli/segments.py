@@ -71,7 +71,7 @@ def read_rule_file(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; InputError says what it is instead."""
     try:
         rule = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"not a JSON file: {error}", where=str(path)) from error
     if not isinstance(rule, dict):
         raise InputError("a rule is a JSON object", where=str(path), mend="see docs/reference/segment-rules.md")

@@ -123,7 +123,7 @@ class _Walk:
                 self._add(node, f"there is no value {key!r}", "names do not begin with an underscore")
             case nodes.Name() if node.ctx != "load" and node.name in ("contact", "links"):
                 self._add(node, f"{node.name!r} cannot be the name of a loop", "choose another name")
-            case nodes.Name() if node.name.startswith("_"):
+            case nodes.Name() if node.name.startswith("_") or node.name == "self":  # the engine's own
                 self._add(node, f"there is no value {node.name!r}", "names do not begin with an underscore")
             case nodes.Const(value=str(text)) if len(text) > MAX_CONSTANT:
                 self._add(

@@ -4,6 +4,7 @@
 wants a value and has none is switched off, not an error (FEATURES S4). Reference: docs/reference/segment-rules.md.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +22,7 @@ MAX_DEPTH = 20
 MAX_LINES = 200
 MAX_VALUES = 1000
 MAX_TEXT = 1000
+_NO_TEXT = re.compile("[\\0\ud800-\udfff]")  # NUL, and halves of a UTF-16 pair, which JSON can spell
 _MAX_NUMBER = Decimal(10) ** 15
 _LINE_KEYS = frozenset({"field", "op", "value", "n", "unit"})
 _BEHAVIOR_KEYS = frozenset({"campaign", "link", "period", "at_least", "machine", "kind"})
@@ -203,8 +205,8 @@ def _read_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError("a text is expected")
     text = str(value).strip()
-    if len(text) > MAX_TEXT or "\0" in text:
-        raise InputError(f"the text is longer than {MAX_TEXT} characters or holds NUL")
+    if len(text) > MAX_TEXT or _NO_TEXT.search(text):
+        raise InputError(f"the text is longer than {MAX_TEXT} characters or holds what no database keeps")
     return text
 
 

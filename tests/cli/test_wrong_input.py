@@ -1,10 +1,12 @@
 """Wrong input ends in words that say where and how to mend it, the right exit code, and nothing valid lost."""
 
+import json
 import resource
 import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from tests.support.installation import COMMAND, installed
 from tests.support.shell import Shell
@@ -167,6 +169,52 @@ def test_stop_all_and_its_release_with_a_note(shell: Shell) -> None:
     assert shell.json("stop-all", "--note", "wrong list") == {"stopped": True, "changed": True}
     assert "note" in shell.run("stop-all", "--release", code=2).stderr
     assert shell.json("stop-all", "--release", "--note", "list mended") == {"stopped": False, "changed": True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"version": 1, "all": [{"field": "email", "op": "contains", "value": "\\ud83d"}]}'],
+    ids=["too deep", "half a character"],
+)
+def test_rule_that_no_database_can_hold_is_refused(shell: Shell, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rule.json"
+    path.write_text(text, encoding="utf-8")
+
+    assert shell.run("segments", "count", str(path), code=2).stderr.startswith("error: ")
+
+
+def test_number_that_no_database_can_hold_is_wrong_usage(shell: Shell) -> None:
+    for command in (("campaigns", "status"), ("catcher", "show"), ("messages", "list", "--campaign")):
+        shell.run(*command, "9" * 20, code=2)
+
+
+def test_log_lines_never_stand_in_what_a_command_prints(tmp_path: Path) -> None:
+    """No broker runs here, so that the doorbell of the launch is not heard."""
+    ready = Shell(
+        tmp_path / "data",
+        {
+            "smtp_url": "smtp://127.0.0.1:2525",
+            "public_url": "http://127.0.0.1:8000",
+            "bounce_domain": "bounce.example.com",
+        },
+    )
+    assert json.loads(_launch(ready, tmp_path).stdout)["status"] == "preparing"
+
+
+def _launch(shell: Shell, folder: Path) -> Result:
+    people, rule, campaign = folder / "people.csv", folder / "rule.json", folder / "campaign.toml"
+    people.write_text(GOOD, encoding="utf-8")
+    rule.write_text('{"version": 1, "all": []}', encoding="utf-8")
+    campaign.write_text(
+        'name = "News"\nsubject = "News"\nsender = "Fjord"\ntopic = "News"\ndesign = "plain"\ninclude = ["All"]\n',
+        encoding="utf-8",
+    )
+    sender = ("--from-name", "Fjord", "--from-email", "news@example.com", "--postal-address", "Havnegata 1")
+    shell.run("topics", "create", "News")
+    shell.run("senders", "create", "Fjord", *sender)
+    shell.run("contacts", "import", str(people), "--basis", "consent", "--source", "test", "--topic", "News")
+    shell.run("segments", "create", "All", "--rule", str(rule))
+    return shell.run("campaigns", "launch", str(shell.json("campaigns", "create", str(campaign))["id"]), "--json")
 
 
 def test_limits_of_the_relay_are_set_one_by_one(tmp_path: Path) -> None:
