@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 
+from mailer.contacts.columns import PLAIN_COLUMNS, STAGE_COLUMNS
 from mailer.database import allocate_ids, insert_rows, stored_instant
 from mailer.ids import new_ledger_ids, new_public_id, new_public_ids
 
-PLAIN_COLUMNS = ("first_name", "last_name", "title", "phone", "language", "timezone", "country", "city", "category")
 _PLAIN_LIST = ", ".join(f"c.{name}" for name in PLAIN_COLUMNS)
 
 
@@ -214,12 +214,6 @@ def add_tags(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
 
 # ------------------------------------------------------------------ from a staging table
 
-STAGE_COLUMNS = (
-    "n", "ledger_id", "public_id", "email_hash", "owner_id", "email", "domain", "provider", *PLAIN_COLUMNS,
-    "company", "data",
-)  # fmt: skip
-"""Columns of `stage_row`: an attached file on SQLite, a temporary table on PostgreSQL (`load_stage`)."""
-
 _COMPANIES_KEPT = 50_000
 _STAGE_TYPES = {"n": "integer", "ledger_id": "bigint", "public_id": "uuid", "email_hash": "bytea"}
 _STAGE_TYPES |= {"owner_id": "bigint", "data": "jsonb"}
@@ -247,7 +241,8 @@ def mark_fresh(session: Session) -> int:
     kept = "" if is_sqlite else "ON COMMIT DELETE ROWS"
     columns = "n INTEGER PRIMARY KEY, ledger_id BIGINT, address_id BIGINT, contact_id BIGINT"
     session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS fresh ({columns}) {kept}"))
-    session.execute(text("DELETE FROM fresh"))
+    if is_sqlite:
+        session.execute(text("DELETE FROM fresh"))
     conditions = ["(SELECT a.id FROM address a WHERE a.email = r.email) IS NULL"]
     if session.scalar(text("SELECT 1 FROM address WHERE email IS NULL LIMIT 1")):
         conditions.append("(SELECT a.id FROM address a WHERE a.email_hash = r.email_hash) IS NULL")
@@ -266,6 +261,16 @@ def _last_id(table: str) -> str:
 
 def _next_id(table: str) -> str:
     return f"nextval((SELECT pg_get_serial_sequence('{table}', 'id')::regclass))"  # the name is looked up once
+
+
+def prefer_indexes(session: Session) -> None:
+    """Have PostgreSQL look up keys by index for the rest of this transaction.
+
+    Its statistics lag behind while a file comes in: it takes the tables for small and reads them whole for each chunk.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+            session.execute(text(f"SET LOCAL {name} = off"))
 
 
 def list_not_fresh(session: Session) -> list[int]:

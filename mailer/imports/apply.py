@@ -51,6 +51,8 @@ def apply_staged(
             record_fresh(session, job.terms, job.at)
         known = bulk.list_not_fresh(session) if fresh < staged.height else []
         rest = [read_row(packed[number - 1]) for number in sorted([*known, *staged.apart])]
+        if rest:
+            bulk.prefer_indexes(session)
         counts, refused = _apply_contacts(session, rest, job)
     except BaseException:
         job.companies.clear()  # some of them are rolled back now

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mailer.contacts.bulk import STAGE_COLUMNS
+from mailer.contacts.columns import STAGE_COLUMNS
 from mailer.ids import new_ledger_ids, new_public_ids
 from mailer.imports.check import ContactRow
 
