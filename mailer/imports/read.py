@@ -20,6 +20,7 @@ from mailer.errors import InputError
 
 MAX_COLUMNS = 1000
 MAX_CELL = 100_000
+_SHOWN = 200
 MAX_UNPACKED = 1_000_000_000
 _SAMPLE = 262_144
 _DELIMITERS = (";", "\t", ",", "|")
@@ -176,7 +177,18 @@ def _iter_text(table: TableFile) -> Iterator[list[str] | BadRow]:
             if len(row) > MAX_COLUMNS:
                 yield BadRow(f"the row has more than {MAX_COLUMNS} columns")
                 continue
+            if swallowed := _find_swallowed(row, table):
+                yield BadRow(f"a quotation mark is not closed, so that other rows stand in its cell: {swallowed}")
+                continue
             yield [_unguard(cell.strip()) for cell in row]
+
+
+def _find_swallowed(row: list[str], table: TableFile) -> str:
+    """Return a line inside a cell that is a whole row by itself, with an address in it; empty where there is none."""
+    breaks = len(table.header) - 1
+    lines = (line for cell in row if "\n" in cell for line in cell.splitlines()[1:])
+    found = (line for line in lines if breaks and "@" in line and line.count(table.delimiter) >= breaks)
+    return next(found, "")[:_SHOWN]
 
 
 def _csv_reason(error: csv.Error) -> str:

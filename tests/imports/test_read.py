@@ -130,3 +130,20 @@ def test_random_text_is_a_table_or_a_clear_error(tmp_path_factory, text):
     with contextlib.suppress(InputError):
         _, rows = table_of(path, text.encode("utf-16"))
         assert all(isinstance(row, list | BadRow) for row in rows)
+
+
+def test_quotation_mark_that_is_not_closed_names_the_rows_it_swallows(tmp_path):
+    text = 'email,first_name\nq1@example.com,"open\nq2@example.com,Kari\n'
+
+    _, rows = table_of(tmp_path / "a.csv", text.encode())
+
+    assert isinstance(rows[0], BadRow)
+    assert "q2@example.com,Kari" in rows[0].reason
+
+
+def test_line_break_inside_quotes_is_text(tmp_path):
+    text = 'email,first_name\nq1@example.com,"Anna\nMaria"\nq2@example.com,Kari\n'
+
+    _, rows = table_of(tmp_path / "a.csv", text.encode())
+
+    assert rows == [["q1@example.com", "Anna\nMaria"], ["q2@example.com", "Kari"]]
