@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from mailer.context import Context
 from mailer.database import Database
@@ -16,6 +17,9 @@ from tests.browser.missing import pytest_unconfigure  # noqa: F401 - a hook of p
 from tests.support.postgres import Postgres, start_postgres
 from tests.support.sink import Sink, run_sink
 from tests.support.valkey import run_valkey
+
+hypothesis_settings.register_profile("mailer", deadline=None)  # machines that run tests are busy
+hypothesis_settings.load_profile("mailer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
