@@ -58,6 +58,7 @@ def create(
     if inputs and combine is None:
         raise InputError(f"what is {inputs[0]!r}?", where="segments create", mend="inputs go with --combine")
     with opened() as ctx:
+        _warn_of_twin(ctx, name)
         if rule is not None:
             segment = service.create_dynamic(ctx, name, read_rule_file(rule))
         elif static is not None:
@@ -65,6 +66,12 @@ def create(
         else:
             segment = service.create_combined(ctx, name, SegmentOperation(str(combine)), inputs)
     print_mapping({"id": segment.id, "name": segment.name, "kind": segment.kind}, as_json=as_json)
+
+
+def _warn_of_twin(ctx: Context, name: str) -> None:
+    with ctx.read() as session:
+        if any(segment.name == name for segment in queries.list_segments(session)):
+            click.echo(f"warning: another segment is called {name!r}; from now on use their ids", err=True)
 
 
 def read_rule_file(path: Path) -> dict[str, Any]:

@@ -161,6 +161,18 @@ def test_unknown_names_say_what_there_is(shell: Shell) -> None:
     assert "mend: segments: A-customers" in refused.stderr or "segments:" in refused.stderr
 
 
+def test_second_segment_of_a_name_is_warned_of_and_found_by_its_id(shell: Shell, tmp_path: Path) -> None:
+    rule = tmp_path / "all.json"
+    rule.write_text('{"version": 1, "all": []}', encoding="utf-8")
+    shell.run("segments", "create", "All", "--rule", str(rule))
+
+    made = shell.run("segments", "create", "All", "--rule", str(rule), "--json")
+
+    assert "warning: another segment is called 'All'" in made.stderr
+    assert "use the id" in shell.run("segments", "count", "All", code=3).stderr
+    assert shell.json("segments", "count", str(json.loads(made.stdout)["id"]))["count"] == 0
+
+
 def test_pausing_a_draft_is_refused_because_of_its_state(shell: Shell, tmp_path: Path) -> None:
     assert "no campaign 7" in shell.run("campaigns", "pause", "7", code=1).stderr
 
