@@ -411,14 +411,15 @@ def _record_progress(session: Session, run: _Run, done: Counts, refused: Sequenc
 
 
 def _refresh_statistics(ctx: Context) -> None:
-    """Tell the planner about the new rows: it would go on as if the tables were empty. A rough count is enough."""
-    with ctx.write() as session:
-        if ctx.database.is_sqlite:
-            session.execute(text("PRAGMA analysis_limit=400"))
-            session.execute(text("ANALYZE"))
-        else:
-            session.execute(text("SET LOCAL default_statistics_target = 10"))
-            session.execute(text("ANALYZE address, contact, consent, subscription, contact_tag, activity"))
+    """Tell the planner about the new rows: it would go on as if the tables were empty. A rough count is enough.
+
+    One table in a transaction, since on SQLite all of them would hold the lock too long.
+    """
+    limit = "PRAGMA analysis_limit=400" if ctx.database.is_sqlite else "SET LOCAL default_statistics_target = 10"
+    for table in ("address", "contact", "consent", "subscription", "consent_event", "contact_tag", "activity"):
+        with ctx.write() as session:
+            session.execute(text(limit))
+            session.execute(text(f"ANALYZE {table}"))
 
 
 def _close_run(run: _Run, status: ImportStatus, error: str) -> None:
