@@ -220,7 +220,7 @@ _STAGE_TYPES |= {"owner_id": "bigint", "data": "jsonb"}
 
 
 def load_stage(session: Session, rows: bytes, tags: bytes) -> None:
-    """Fill `stage_row` and `stage_tag` for this transaction with the text of two COPYs; PostgreSQL only."""
+    """Fill `stage_row` and `stage_tag` for this transaction with the text of two copies; PostgreSQL only."""
     listed = ", ".join(f"{name} {_STAGE_TYPES.get(name, 'text')}" for name in STAGE_COLUMNS)
     session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS stage_row ({listed}) ON COMMIT DELETE ROWS"))
     session.execute(text("CREATE TEMP TABLE IF NOT EXISTS stage_tag (n integer, name text) ON COMMIT DELETE ROWS"))

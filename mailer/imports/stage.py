@@ -19,7 +19,7 @@ _NULL = "\\N"
 
 
 class Staged(NamedTuple):
-    """The staged rows of a chunk: a file at `path`, or the text of two COPYs; `apart` are places of the others."""
+    """The staged rows of a chunk: a file at `path`, or the text of two copies; `apart` are places of the others."""
 
     path: str
     rows: bytes
