@@ -1,7 +1,6 @@
 """What every use-case is given: settings, database, clock, keys, bell. Made once a process by a factory or command."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -71,13 +70,3 @@ def set_process_context(ctx: Context) -> None:
 def process_context() -> Context:
     """Return the context of this process."""
     return _of_process[0]
-
-
-@contextmanager
-def open_context(settings: Settings) -> Iterator[Context]:
-    """Yield a context and close its connections at the end."""
-    ctx = make_context(settings)
-    try:
-        yield ctx
-    finally:
-        ctx.database.dispose()

@@ -33,9 +33,3 @@ def list_reports(
     if state is not None:
         query = query.where(BounceReport.state == state)
     return session.scalars(query).all()
-
-
-def list_reports_of_message(session: Session, message_id: int) -> Sequence[BounceReport]:
-    """Return the reports about one message, oldest first."""
-    query = select(BounceReport).options(defer(BounceReport.raw))
-    return session.scalars(query.where(BounceReport.message_id == message_id).order_by(BounceReport.id)).all()

@@ -18,7 +18,6 @@ from mailer.delivery.transports import describe_relay, is_relay_permitted
 from mailer.errors import NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
-from mailer.schema.segments import Segment
 from mailer.schema.workspace import Sender
 from mailer.segments.queries import get_segment
 from mailer.workspace.queries import get_workspace
@@ -137,8 +136,3 @@ def _sent_lately(session: Session, campaign: Campaign) -> Sequence[str]:
         )
         .limit(3)
     ).all()
-
-
-def segments_by_name(session: Session, names: Sequence[str]) -> list[Segment]:
-    """Return the segments called `names`; NotFoundError for the first that does not exist."""
-    return [get_segment(session, name) for name in names]

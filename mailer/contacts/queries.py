@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFoundError
-from mailer.schema.contacts import Activity, Address, Company, Contact, ContactField, ContactTag, Tag
+from mailer.schema.contacts import Address, Company, Contact, ContactField, ContactTag, Tag
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,6 @@ def list_fields(session: Session) -> Sequence[ContactField]:
     return session.scalars(
         select(ContactField).where(ContactField.archived_at.is_(None)).order_by(ContactField.label)
     ).all()
-
-
-def list_activities(session: Session, contact_id: int, *, limit: int = 100) -> Sequence[Activity]:
-    """Return the newest activities of a contact, newest first."""
-    return session.scalars(
-        select(Activity).where(Activity.contact_id == contact_id).order_by(Activity.at.desc(), Activity.id.desc())
-        .limit(limit)
-    ).all()  # fmt: skip
 
 
 def find_company(session: Session, name: str) -> Company | None:

@@ -80,13 +80,6 @@ def mark_do_not_mail(ctx: Context, contact_id: int, *, is_marked: bool) -> None:
         contact.do_not_mail, contact.updated_at = is_marked, utc_now()
 
 
-def archive_contact(ctx: Context, contact_id: int, *, is_archived: bool = True) -> None:
-    """Take a contact out of lists and segments, or bring it back."""
-    with ctx.write() as session:
-        contact = session.get_one(Contact, contact_id)
-        contact.archived_at = utc_now() if is_archived else None
-
-
 def create_field(ctx: Context, key: str, label: str, kind: FieldType, choices: Sequence[str] = ()) -> ContactField:
     """Create an own field. InputError for a key that is taken or not like `customer_number`."""
     problems = []

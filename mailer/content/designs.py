@@ -38,11 +38,6 @@ def find_starter(name: str) -> DesignSource | None:
     return next((starter for starter in list_starters() if starter.name == name), None)
 
 
-def read_own_mjml(mjml: str, name: str = "own") -> DesignSource:
-    """Return MJML that a campaign carries itself as a design."""
-    return DesignSource(name, name, "", mjml, is_starter=False)
-
-
 def _starter(head: dict[str, Any], name: str) -> DesignSource:
     if not _NAME.fullmatch(name):
         raise NotFoundError(f"no starter is called {name!r}")

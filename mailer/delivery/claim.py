@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database import any_row, database_clock
@@ -147,12 +147,3 @@ def _split(session: Session, claim: Claim, ids: Sequence[int]) -> None:
     made = session.scalars(insert(SendBatch).returning(SendBatch.id, sort_by_parameter_order=True), rows).all()
     for message_id, batch_id in zip(ids, made, strict=True):
         session.execute(update(Message).where(Message.id == message_id).values(batch_id=batch_id))
-
-
-def next_due_at(session: Session) -> datetime | None:
-    """Return when the earliest waiting batch of a running sending is due; None where none waits."""
-    return session.scalar(
-        select(func.min(SendBatch.not_before))
-        .join(Sending, Sending.id == SendBatch.sending_id)
-        .where(SendBatch.state == BatchState.READY.value, is_running())
-    )

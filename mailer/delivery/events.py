@@ -27,11 +27,6 @@ class DeliveryEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_human(self) -> bool:
-        """An open or click that a person made."""
-        return self.hit_class is HitClass.HUMAN
-
-    @property
     def proves_acceptance(self) -> bool:
         """Whether an `unknown` message was accepted after all: anything but a machine's or prefetch's fetch."""
         return self.hit_class in (None, HitClass.HUMAN) and self.kind is not EventKind.UNSUBSCRIBE

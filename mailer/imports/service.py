@@ -21,7 +21,7 @@ from mailer.consent.bulk import ImportTerms
 from mailer.consent.queries import get_topic
 from mailer.context import Context
 from mailer.database import Database
-from mailer.errors import ConflictError, InputError, NotFoundError, Problem
+from mailer.errors import ConflictError, InputError, Problem
 from mailer.imports.apply import ActivityJob, ContactJob, apply_activities, apply_contacts, apply_staged
 from mailer.imports.check import ActivityChecker, ContactChecker, OwnField, Refused
 from mailer.imports.mapping import ACTIVITY_FIELDS, CONTACT_FIELDS, Columns, map_columns
@@ -159,14 +159,6 @@ def import_activities(
     job = ActivityJob(utc_now(), run_row.id if run_row else None, is_dry=is_dry_run)
     run = _make_run(ctx, table, checker, lambda session, rows: apply_activities(session, rows, job), run_row, progress)
     return _finish(run, columns, started)
-
-
-def get_import(session: Session, import_id: int) -> ImportRun:
-    """Return an import or raise NotFoundError."""
-    row = session.get(ImportRun, import_id)
-    if row is None:
-        raise NotFoundError(f"there is no import {import_id}")
-    return row
 
 
 def list_imports(session: Session, *, before_id: int | None = None, limit: int = 50) -> Sequence[ImportRun]:
