@@ -73,12 +73,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("source", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_template_is_refused_at_once(source):
-    start = time.perf_counter()
+    start = time.process_time()
 
     with pytest.raises(InputError) as caught:
         check_template(source, "design")
 
-    assert time.perf_counter() - start < 0.5  # 0.2 s on an idle machine
+    assert time.process_time() - start < 0.5  # of its own time, whatever else runs
     assert "line" in str(caught.value) or "too" in str(caught.value) or "characters" in str(caught.value)
 
 
@@ -94,12 +94,12 @@ def test_hostile_template_is_refused_at_once(source):
     ],
 )
 def test_data_bomb_stops_at_the_output_cap(source, context):
-    start = time.perf_counter()
+    start = time.process_time()
 
     with pytest.raises(RenderError):
         Renderer(source, "", "").html_qp(context)
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_refusal_names_the_line_and_what_to_write():
