@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process, and all that start installations in the same: they take ports in turn."""
     for item in items:
-        group = "installations" if "e2e" in item.path.parts else str(item.path)
+        group = "installations" if {"e2e", "supervisor"} & set(item.path.parts) else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 
