@@ -16,6 +16,7 @@ from mailer.campaigns.gather import build_content_spec
 from mailer.content.service import freeze_content
 from mailer.context import Context
 from mailer.delivery import service as delivery
+from mailer.delivery.claim import build_batch_row
 from mailer.delivery.policy import BATCH_SIZE
 from mailer.delivery.service import SendingSpec
 from mailer.log import get_logger
@@ -133,15 +134,7 @@ class _Writer:
         return recipient.provider, self._first_ordinal + number // BATCH_SIZE
 
     def _batch_row(self, provider: str, ordinal: int) -> dict[str, object]:
-        return {
-            "sending_id": self._sending_id,
-            "provider": provider,
-            "ordinal": ordinal,
-            "state": "ready",
-            "not_before": self._now,
-            "token": 0,
-            "claims": 0,
-        }
+        return build_batch_row(self._sending_id, provider, ordinal, not_before=self._now)
 
     def _row(self, recipient: Recipient, batch_id: int | None) -> dict[str, object]:
         state = MessageState.SKIPPED if recipient.reason else MessageState.QUEUED

@@ -26,6 +26,21 @@ class Claim:
     claims: int
 
 
+def build_batch_row(
+    sending_id: int, provider: str, ordinal: int, *, not_before: datetime, claims: int = 0
+) -> dict[str, object]:
+    """Return the columns of a batch that is ready at the business time `not_before`."""
+    return {
+        "sending_id": sending_id,
+        "provider": provider,
+        "ordinal": ordinal,
+        "state": BatchState.READY.value,
+        "not_before": not_before,
+        "token": 0,
+        "claims": claims,
+    }
+
+
 def is_running() -> ColumnElement[bool]:
     """The sending may send now: running, not held, and marketing is not stopped for the whole workspace."""
     stopped = any_row(Workspace, Workspace.stopped_at.is_not(None))
@@ -132,18 +147,10 @@ def isolate_poison(session: Session, claim: Claim) -> bool:
 
 def _split(session: Session, claim: Claim, ids: Sequence[int]) -> None:
     old = session.get_one(SendBatch, claim.batch_id)
-    rows = [
-        {
-            "sending_id": claim.sending_id,
-            "provider": claim.provider,
-            "ordinal": claim.ordinal,
-            "state": BatchState.READY.value,
-            "not_before": old.not_before,
-            "token": 0,
-            "claims": MAX_CLAIMS - 1,
-        }
-        for _ in ids
-    ]
+    row = build_batch_row(
+        claim.sending_id, claim.provider, claim.ordinal, not_before=old.not_before, claims=MAX_CLAIMS - 1
+    )
+    rows = [row for _ in ids]
     made = session.scalars(insert(SendBatch).returning(SendBatch.id, sort_by_parameter_order=True), rows).all()
     for message_id, batch_id in zip(ids, made, strict=True):
         session.execute(update(Message).where(Message.id == message_id).values(batch_id=batch_id))

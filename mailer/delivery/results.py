@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.database import any_row
-from mailer.delivery.claim import Claim, is_mine
+from mailer.delivery.claim import Claim, build_batch_row, is_mine
 from mailer.delivery.states import Fact, states_before
 from mailer.schema.base import BigInt
 from mailer.schema.delivery import Message, SendBatch
-from mailer.statuses import BatchState, MessageState
+from mailer.statuses import MessageState
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def _record_deferred(session: Session, results: Sequence[Result]) -> None:
     for (claim, retry_at), group in groups.items():
         if session.scalar(select(SendBatch.id).where(*is_mine(claim))) is None:
             continue
-        batch_id = session.scalars(insert(SendBatch).returning(SendBatch.id), [_retry_batch(claim, retry_at)]).one()
+        again = build_batch_row(claim.sending_id, claim.provider, claim.ordinal, not_before=retry_at)
+        batch_id = session.scalars(insert(SendBatch).returning(SendBatch.id), [again]).one()
         statement = (
             update(Message)
             .where(
@@ -129,15 +130,3 @@ def _record_deferred(session: Session, results: Sequence[Result]) -> None:
             )
         )
         session.connection().execute(statement, [_parameters(result) for result in group])
-
-
-def _retry_batch(claim: Claim, retry_at: datetime) -> dict[str, object]:
-    return {
-        "sending_id": claim.sending_id,
-        "provider": claim.provider,
-        "ordinal": claim.ordinal,
-        "state": BatchState.READY.value,
-        "not_before": retry_at,
-        "token": 0,
-        "claims": 0,
-    }

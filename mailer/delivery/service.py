@@ -18,6 +18,7 @@ from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
+from mailer.delivery.claim import build_batch_row
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.queries import get_sending
@@ -147,7 +148,7 @@ def add_direct_messages(
     session: Session, ctx: Context, sending_id: int, emails: Sequence[str], *, contact_id: int | None
 ) -> None:
     """Add a message to each typed address, with a contact's data where one is named: tests and staff notices."""
-    (batch_id,) = add_batches(session, [_ready_batch(sending_id, ctx.clock.now())])
+    (batch_id,) = add_batches(session, [build_batch_row(sending_id, "other", 0, not_before=ctx.clock.now())])
     rows: list[dict[str, object]] = [
         {
             "sending_id": sending_id,
@@ -165,20 +166,6 @@ def add_direct_messages(
         for email in dict.fromkeys(emails)
     ]
     add_messages(session, rows)
-
-
-def _ready_batch(
-    sending_id: int, not_before: datetime, *, provider: str = "other", ordinal: int = 0
-) -> dict[str, object]:
-    return {
-        "sending_id": sending_id,
-        "provider": provider,
-        "ordinal": ordinal,
-        "state": "ready",
-        "not_before": not_before,
-        "token": 0,
-        "claims": 0,
-    }
 
 
 # ------------------------------------------------------------------ facts about messages
@@ -361,7 +348,7 @@ def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
     if message is None or MessageState(message.state) not in states_before(Fact.RESEND):
         return False
     old = session.get_one(SendBatch, message.batch_id)
-    again = _ready_batch(message.sending_id, ctx.clock.now(), provider=old.provider, ordinal=old.ordinal)
+    again = build_batch_row(message.sending_id, old.provider, old.ordinal, not_before=ctx.clock.now())
     (batch_id,) = add_batches(session, [again])
     message.state, message.reason, message.batch_id = MessageState.QUEUED.value, "resend", batch_id
     message.gate_token = None
