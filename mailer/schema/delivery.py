@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Index, String, Text, UniqueConstraint, false, text
 
 from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 from mailer.statuses import (
@@ -53,6 +53,7 @@ class Sending(Base):
     track_opens: Mapped[bool] = mapped_column(default=True)
     track_clicks: Mapped[bool] = mapped_column(default=True)
     send_until: Mapped[datetime | None]
+    keeps_quiet_hours: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -83,7 +84,8 @@ class SendBatch(Base):
 class Message(Base):
     """One mail to one recipient of a sending; exists before anything is sent.
 
-    `recipient_key` is the contact's id, or a negative keyed hash of `to_address` where no contact is meant.
+    `recipient_key` is the contact's id, or a negative keyed hash of `to_address` where no contact is meant. `repeats`
+    counts the times it was sent again although it may have been accepted: above 0 it is a possible duplicate.
     """
 
     __tablename__ = "message"
@@ -118,6 +120,7 @@ class Message(Base):
     state: Mapped[Word]
     reason: Mapped[str] = mapped_column(String(40), default="")
     attempts: Mapped[int] = mapped_column(default=0)
+    repeats: Mapped[int] = mapped_column(default=0, server_default="0")
     gate_token: Mapped[Big | None]
     gate_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]

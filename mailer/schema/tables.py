@@ -14,6 +14,7 @@ from mailer.schema import (
     reputation,
     segments,
     tracking,
+    transports,
     workspace,
 )
 from mailer.schema.base import Base
@@ -32,6 +33,7 @@ AGGREGATES = (
     reputation,
     segments,
     tracking,
+    transports,
     workspace,
 )
 metadata = Base.metadata
