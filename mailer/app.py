@@ -22,7 +22,7 @@ from mailer.consent.views import public_pages, staff_pages
 from mailer.contacts import views as contact_views
 from mailer.content import views as designs
 from mailer.context import Context
-from mailer.delivery import views as delivery_views
+from mailer.delivery.views import browser
 from mailer.followups import views as followup_views
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
@@ -66,7 +66,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     staff.pages,
     staff.audit_pages,
 )
-PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages, delivery_views.pages)
+PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages, browser.pages)
 _WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})
 _PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
 

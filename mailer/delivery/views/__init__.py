@@ -1,0 +1,1 @@
+"""Doors of delivery: the view in a browser, sending domains, relays."""
