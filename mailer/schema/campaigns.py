@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, false
 
 from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 from mailer.statuses import SendingState
@@ -40,6 +40,7 @@ class Campaign(Base):
     track_opens: Mapped[bool] = mapped_column(default=True)
     track_clicks: Mapped[bool] = mapped_column(default=True)
     rate_per_second: Mapped[int | None]
+    keeps_quiet_hours: Mapped[bool] = mapped_column(default=False, server_default=false())
     send_at: Mapped[datetime | None]
     send_until: Mapped[datetime | None]
     status: Mapped[Word] = mapped_column(default=SendingState.DRAFT)

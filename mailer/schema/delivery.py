@@ -25,7 +25,8 @@ SENDING_STATES = tuple(
 class Sending(Base):
     """One content to one audience, once. A campaign, a step or a notice points to it.
 
-    `hold_reason` is how it is stopped while `sending`; batches with an ordinal above `release_limit` are not claimable.
+    `hold_reason` is how it is stopped while `sending`, `held_by` NULL where no person did it; batches with an ordinal
+    above `release_limit` are not claimable.
     """
 
     __tablename__ = "sending"
@@ -47,6 +48,8 @@ class Sending(Base):
     state: Mapped[Word]
     hold_reason: Mapped[Word | None]
     hold_note: Mapped[str] = mapped_column(Text, default="")
+    held_at: Mapped[datetime | None]
+    held_by: Mapped[Big | None] = mapped_column(refers("staff.id"))
     release_limit: Mapped[int | None]
     key_id: Mapped[int]
     rate_per_second: Mapped[int | None]

@@ -1,6 +1,6 @@
 """How mail leaves: relays, sending domains with their keys, and what a mailbox provider refused. Owned by delivery/."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
@@ -14,7 +14,8 @@ DKIM_ALGORITHMS = ("rsa", "ed25519")
 class Transport(Base):
     """A relay. `secret` is its URL, sealed, since it holds a password; `label` is what may be shown of it.
 
-    Mails are shared out by `weight`; 0 is a relay that takes over only where no other works.
+    Mails are shared out by `weight`; 0 is a relay that takes over only where no other works. `rate_per_second` NULL:
+    as fast as it takes them.
     """
 
     __tablename__ = "transport"
@@ -36,16 +37,30 @@ class Transport(Base):
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     weight: Mapped[int] = mapped_column(default=1)
     connections: Mapped[int] = mapped_column(default=2)
-    rate_per_second: Mapped[int] = mapped_column(default=5)
+    rate_per_second: Mapped[int | None] = mapped_column(default=5)
     is_enabled: Mapped[bool] = mapped_column(default=True)
-    resting_until: Mapped[datetime | None]
-    last_error: Mapped[str] = mapped_column(Text, default="")
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
+class RelayState(Base):
+    """How a relay fares, by its key (`settings`, `transport:7`); no row: it never failed. Written on changes only."""
+
+    __tablename__ = "relay_state"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    down_since: Mapped[datetime | None]
+    resting_until: Mapped[datetime | None]
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    last_error_at: Mapped[datetime | None]
+
+
 class SendingDomain(Base):
-    """A domain that mails are from. `checks` are the findings of the last look at its DNS records."""
+    """A domain that mails are from. `checks` are the findings of the last look at its DNS records.
+
+    `warm_up_from` is NULL where it is warm; `warm_up_step` counts the days that grew, `warm_up_day` is the last one.
+    """
 
     __tablename__ = "sending_domain"
 
@@ -53,6 +68,8 @@ class SendingDomain(Base):
     public_id: Mapped[PublicId]
     domain: Mapped[str] = mapped_column(String(253), unique=True)
     warm_up_from: Mapped[datetime | None]
+    warm_up_step: Mapped[int] = mapped_column(default=0)
+    warm_up_day: Mapped[date | None]
     checks: Mapped[dict[str, Any]] = mapped_column(default=dict)
     checked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -19,6 +19,8 @@ def upgrade() -> None:
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.Column("domain", sa.String(length=253), nullable=False),
         sa.Column("warm_up_from", UtcDateTime(), nullable=True),
+        sa.Column("warm_up_step", sa.Integer(), nullable=False),
+        sa.Column("warm_up_day", sa.Date(), nullable=True),
         sa.Column("checks", Json, nullable=False),
         sa.Column("checked_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
@@ -35,10 +37,8 @@ def upgrade() -> None:
         sa.Column("secret", sa.LargeBinary(), nullable=False),
         sa.Column("weight", sa.Integer(), nullable=False),
         sa.Column("connections", sa.Integer(), nullable=False),
-        sa.Column("rate_per_second", sa.Integer(), nullable=False),
+        sa.Column("rate_per_second", sa.Integer(), nullable=True),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
-        sa.Column("resting_until", UtcDateTime(), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=False),
         sa.Column("archived_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("weight >= 0 AND connections > 0 AND rate_per_second > 0", name=op.f("ck_transport_limits")),
@@ -54,6 +54,16 @@ def upgrade() -> None:
             postgresql_where=sa.text("archived_at IS NULL"),
         )
 
+    op.create_table(
+        "relay_state",
+        sa.Column("key", sa.String(length=40), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("down_since", UtcDateTime(), nullable=True),
+        sa.Column("resting_until", UtcDateTime(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=False),
+        sa.Column("last_error_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_relay_state")),
+    )
     op.create_table(
         "dkim_key",
         sa.Column("id", BigInt, nullable=False),
@@ -115,10 +125,22 @@ def upgrade() -> None:
 
     with op.batch_alter_table("sending", schema=None) as batch_op:
         batch_op.add_column(sa.Column("keeps_quiet_hours", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("held_at", UtcDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("held_by", BigInt, nullable=True))
+        batch_op.create_foreign_key(op.f("fk_sending_held_by"), "staff", ["held_by"], ["id"])
+
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("keeps_quiet_hours", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.drop_column("keeps_quiet_hours")
+
     with op.batch_alter_table("sending", schema=None) as batch_op:
+        batch_op.drop_constraint(op.f("fk_sending_held_by"), type_="foreignkey")
+        batch_op.drop_column("held_by")
+        batch_op.drop_column("held_at")
         batch_op.drop_column("keeps_quiet_hours")
 
     with op.batch_alter_table("message", schema=None) as batch_op:
@@ -138,6 +160,7 @@ def downgrade() -> None:
 
     op.drop_table("policy_refusal")
     op.drop_table("dkim_key")
+    op.drop_table("relay_state")
     with op.batch_alter_table("transport", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_transport_name",
