@@ -71,6 +71,10 @@ class Pool:
             connection.quit()
         self._slots.release()
 
+    def may_follow(self, connection: Connection) -> bool:
+        """Whether `connection` may carry another mail after the one that is on it now."""
+        return connection.mail_count + 1 < self._mails_per_connection
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for a block; it is given back at its end, and closed where a mail was left unfinished."""
