@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     )
     bounce_domain: str = Field("", description="Domain of envelope senders; mandatory outside `mailer up`.")
     allow_external_relay: bool = Field(default=False, description="Permit a relay outside this machine.")
+    dns_servers: str = Field(
+        "",
+        description="Name servers for checks of sending domains, `host:port, …`; empty: the system's.",
+    )
     timezone: str = Field("UTC", description="Zone of a new workspace, an IANA name.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 
