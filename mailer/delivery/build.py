@@ -13,8 +13,10 @@ from mailer.content.render import Renderer
 from mailer.content.service import get_renderer
 from mailer.context import Context
 from mailer.delivery.claim import Claim
+from mailer.delivery.dkim import Signer
 from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleton
 from mailer.delivery.recipients import Values, load_values
+from mailer.delivery.signing import load_signer
 from mailer.delivery.smtp import Envelope
 from mailer.schema.consent import Topic
 from mailer.schema.contacts import Address
@@ -52,6 +54,7 @@ class Content:
     is_test: bool
     track_opens: bool
     track_clicks: bool
+    signer: Signer | None
 
 
 def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
@@ -77,6 +80,7 @@ def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
         is_test=is_test,
         track_opens=sending.track_opens,
         track_clicks=sending.track_clicks,
+        signer=load_signer(session, ctx.keys, sender.from_email),
     )
 
 
@@ -188,4 +192,6 @@ def build_envelope(ctx: Context, content: Content, outgoing: Outgoing) -> Envelo
             reference=verp,
         )
     )
+    if content.signer is not None:
+        body = content.signer.sign(body) + body
     return Envelope(mail_from, outgoing.to_email, body, is_clean=True)
