@@ -13,14 +13,18 @@ from mailer.clock import utc_now
 from mailer.content.check import Finding, Level
 from mailer.content.service import ContentSpec, check_content, get_design_source
 from mailer.context import Context
+from mailer.delivery.domain_queries import find_standing
+from mailer.delivery.domains import Standing
 from mailer.delivery.recipients import load_values
-from mailer.delivery.transports import describe_relay, is_relay_permitted
+from mailer.delivery.transports import describe_relays, list_relays
+from mailer.delivery.warm_up import count_left
 from mailer.errors import NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
 from mailer.schema.workspace import Sender
+from mailer.settings import is_loopback
 from mailer.segments.queries import get_segment
-from mailer.workspace.queries import get_workspace
+from mailer.workspace.queries import find_quiet_end, get_workspace
 
 SAMPLE_LIMIT = 5_000
 _PAGE = 500
@@ -69,7 +73,10 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
     """Return what the review looks at; what is missing is a finding, never an error."""
     sender = session.get(Sender, campaign.sender_id) if campaign.sender_id else None
     topic = session.get(Topic, campaign.topic_id) if campaign.topic_id else None
+    now = ctx.clock.now()
     today = ctx.clock.today(get_workspace(session).timezone)
+    relay, is_permitted = describe_relays(session, ctx)
+    starts_at = max(now, campaign.send_at) if campaign.send_at else now
     return Facts(
         subject=campaign.subject,
         sender_email=sender.from_email if sender else "",
@@ -77,11 +84,16 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
         has_sender=sender is not None,
         topic=topic.name if topic else "",
         is_transactional=campaign.is_transactional,
-        audience=audience.count_audience(session, campaign, today, ctx.clock.now()),
+        audience=audience.count_audience(session, campaign, today, now),
         content=_check_content(session, ctx, campaign, sender),
-        relay=describe_relay(ctx),
-        is_relay_permitted=is_relay_permitted(ctx),
+        relay=relay,
+        is_relay_permitted=is_permitted,
+        quiet_until=find_quiet_end(session, starts_at),
+        keeps_quiet_hours=campaign.keeps_quiet_hours,
+        timezone=get_workspace(session).timezone,
+        warm_up_left=_warm_up_left(session, ctx, campaign, sender),
         recent_names=_sent_lately(session, campaign),
+        **_identity(session, ctx, sender),
     )
 
 
@@ -122,6 +134,23 @@ def sample_shared(ctx: Context, sender: Sender | None) -> dict[str, Any]:
         "unsubscribe_url": f"{base}/u/preview",
         "preferences_url": f"{base}/p/preview",
         "pixel_url": "",
+    }
+
+
+def _warm_up_left(session: Session, ctx: Context, campaign: Campaign, sender: Sender | None) -> int | None:
+    """Return what the domain of the sender may still send today while it warms up; None where nothing limits it."""
+    if sender is None or campaign.is_transactional or all(one.is_embedded for one in list_relays(session, ctx)):
+        return None
+    return count_left(session, ctx, sender.from_email)
+
+
+def _identity(session: Session, ctx: Context, sender: Sender | None) -> dict[str, Any]:
+    """Return the facts about the domain in From: whether mails leave this machine, and what its last checks said."""
+    standing = find_standing(session, sender.from_email) if sender else Standing()
+    return {
+        "is_outside": any(not is_loopback(one.relay.host) for one in list_relays(session, ctx)),
+        "standing": standing,
+        "checked_ago": utc_now() - standing.checked_at if standing.checked_at else timedelta(),
     }
 
 

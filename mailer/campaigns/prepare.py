@@ -63,6 +63,7 @@ def _freeze(ctx: Context, campaign_id: int) -> bool:
             content_version_id=version.id,
             topic_id=None if campaign.is_transactional else campaign.topic_id,
             rate_per_second=campaign.rate_per_second,
+            keeps_quiet_hours=campaign.keeps_quiet_hours,
             send_until=campaign.send_until,
             track_opens=campaign.track_opens and not campaign.is_transactional,
             track_clicks=campaign.track_clicks,

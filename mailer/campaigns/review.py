@@ -4,15 +4,23 @@ Red findings block, amber ones warn. `place` names the step of the wizard that m
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from mailer.addresses import FREEMAIL_DOMAINS
 from mailer.content.check import Finding, Level
+from mailer.delivery.domains import Light, Standing
+
+CHECKS_KEEP = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything that the review looks at; gathered by service.py."""
+    """Everything that the review looks at; gathered by service.py.
+
+    `is_outside`: a relay in use is not on this machine. `standing` and `checked_ago` are about the domain in From.
+    """
 
     subject: str
     sender_email: str
@@ -24,12 +32,19 @@ class Facts:
     content: Sequence[Finding]
     relay: str
     is_relay_permitted: bool
+    quiet_until: datetime | None = None
+    keeps_quiet_hours: bool = False
+    timezone: str = "UTC"
+    warm_up_left: int | None = None
     recent_names: Sequence[str] = ()
+    is_outside: bool = False
+    standing: Standing = field(default_factory=Standing)
+    checked_ago: timedelta = timedelta()
 
 
 def review(facts: Facts) -> list[Finding]:
     """Return every finding, red ones first, in a stable order."""
-    found = [*_setup(facts), *_recipients(facts), *_delivery(facts), *facts.content]
+    found = [*_setup(facts), *_recipients(facts), *_delivery(facts), *_identity(facts), *facts.content]
     return sorted(found, key=lambda finding: finding.level is not Level.RED)
 
 
@@ -62,9 +77,51 @@ def _recipients(facts: Facts) -> Iterator[Finding]:
         yield Finding("sent_lately", Level.AMBER, what, "setup", "make sure that this is meant")
 
 
+def _identity(facts: Facts) -> Iterator[Finding]:
+    """What receivers ask for before they believe that a mail is the sender's own: aligned DKIM, and DMARC (M9)."""
+    domain = facts.sender_email.rpartition("@")[2]
+    if not facts.is_outside or not domain or domain in FREEMAIL_DOMAINS:
+        return
+    standing = facts.standing
+    if not standing.domain:
+        what = f"{domain} is no sending domain yet, so mails from it are not signed"
+        yield Finding("no_sending_domain", Level.RED, what, "domains", "add it under Sending domains")
+        return
+    if standing.checked_at is None:
+        what = f"the DNS records of {standing.domain} were never checked"
+        yield Finding("domain_unchecked", Level.RED, what, "domains", "check them now")
+        return
+    if not (standing.has_key and standing.is_aligned and standing.dkim in {Light.OK, Light.WARN}):
+        what = f"mails from {domain} carry no signature (DKIM) that receivers can verify for {domain}"
+        yield Finding("no_dkim", Level.RED, what, "domains", "publish the key's record and check again")
+    if standing.dmarc is not Light.OK:
+        what = f"no DMARC record was seen for {standing.domain}; Gmail and Yahoo ask for one"
+        yield Finding("no_dmarc", Level.RED, what, "domains", "publish the record and check again")
+    if facts.checked_ago > CHECKS_KEEP:
+        what = f"the DNS records of {standing.domain} were last checked {facts.checked_ago.days} days ago"
+        yield Finding("domain_checks_old", Level.AMBER, what, "domains", "check them again")
+
+
 def _delivery(facts: Facts) -> Iterator[Finding]:
     if not facts.relay:
         yield Finding("no_relay", Level.RED, "no relay is set, so nothing can be sent", "setup", "set MAILER_SMTP_URL")
     elif not facts.is_relay_permitted:
         what = f"{facts.relay} is outside this machine, and sending to real people is not switched on"
         yield Finding("external_relay", Level.RED, what, "setup", "set MAILER_ALLOW_EXTERNAL_RELAY=true")
+    if facts.quiet_until is not None:
+        until = f"{facts.quiet_until.astimezone(ZoneInfo(facts.timezone)):%H:%M}"
+        if facts.keeps_quiet_hours:
+            yield Finding(
+                "waits_for_morning", Level.AMBER, f"it waits for the end of the quiet hours at {until}", "review"
+            )
+        else:
+            what = f"it starts in the quiet hours, which last until {until}"
+            yield Finding(
+                "quiet_hours", Level.AMBER, what, "review", "choose a later time, or let it wait for the morning"
+            )
+    sendable = facts.audience.get("sendable", 0)
+    if facts.warm_up_left is not None and facts.warm_up_left < sendable:
+        what = f"the domain is warming up: {facts.warm_up_left} of {sendable} mails may go out today"
+        yield Finding(
+            "warm_up", Level.AMBER, what, "recipients", "send to those first who read your mails, or in parts"
+        )

@@ -21,6 +21,7 @@ from mailer.content.check import Finding
 from mailer.content.service import freeze_content
 from mailer.context import Context
 from mailer.delivery import service as delivery
+from mailer.delivery.holds import release_all_providers, release_provider
 from mailer.delivery.policy import SEND_UNTIL
 from mailer.delivery.service import SendingSpec
 from mailer.errors import ConflictError, InputError, MailerError, NotFoundError, Problem
@@ -36,7 +37,7 @@ EDITABLE = (SendingState.DRAFT, SendingState.SCHEDULED, SendingState.MISSED)
 PLAIN_KEYS = frozenset(
     {
         "name", "subject", "preheader", "sender_id", "topic_id", "is_transactional", "transactional_reason", "design",
-        "mjml", "data", "links", "track_opens", "track_clicks", "rate_per_second", "send_at",
+        "mjml", "data", "links", "track_opens", "track_clicks", "rate_per_second", "keeps_quiet_hours", "send_at",
     }
 )  # fmt: skip
 
@@ -67,8 +68,8 @@ def create_campaign(ctx: Context, draft: Draft, *, by: int | None = None) -> Cam
             name=file.name, subject=file.subject, preheader=file.preheader, sender_id=sender_id, topic_id=topic_id,
             is_transactional=file.transactional, transactional_reason=file.transactional_reason,
             design=file.design, mjml=draft.mjml, data=file.data, links=file.links, track_opens=file.track_opens,
-            track_clicks=file.track_clicks, rate_per_second=file.rate_per_second, send_at=send_at, created_by=by,
-            created_at=now, updated_at=now,
+            track_clicks=file.track_clicks, rate_per_second=file.rate_per_second, keeps_quiet_hours=file.quiet_hours,
+            send_at=send_at, created_by=by, created_at=now, updated_at=now,
         )  # fmt: skip
         session.add(campaign)
         session.flush()
@@ -323,7 +324,7 @@ def pause_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> 
     """
     with ctx.write() as session:
         campaign = queries.get_campaign(session, campaign_id)
-        delivery.pause_sending(session, _sending_id(campaign))
+        delivery.pause_sending(session, _sending_id(campaign), by=by)
         record_audit(session, "campaign.pause", by=by, subject=("campaign", campaign_id))
 
 
@@ -331,8 +332,17 @@ def resume_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) ->
     """Let a held campaign go on. ConflictError where it is not held by something a person may lift."""
     with ctx.write() as session:
         campaign = queries.get_campaign(session, campaign_id)
-        delivery.resume_sending(session, ctx, _sending_id(campaign))
+        sending_id = _sending_id(campaign)
+        delivery.resume_sending(session, ctx, sending_id)
+        release_all_providers(session, ctx, sending_id, by=by)
         record_audit(session, "campaign.resume", by=by, subject=("campaign", campaign_id))
+
+
+def release_provider_hold(ctx: Context, campaign_id: int, provider: str, *, by: int | None = None) -> None:
+    """Let a mailbox provider's mails of a campaign go again; ConflictError where they are not held."""
+    with ctx.write() as session:
+        campaign = queries.get_campaign(session, campaign_id)
+        release_provider(session, ctx, _sending_id(campaign), provider, by=by)
 
 
 def cancel_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> int:

@@ -31,6 +31,7 @@ class CampaignFile(BaseModel):
     exclude: list[str] = Field(default_factory=list)
     send_at: str = ""
     rate_per_second: int | None = Field(None, ge=1, le=100_000)
+    quiet_hours: bool = False
     track_opens: bool = True
     track_clicks: bool = True
     links: list[dict[str, Any]] = Field(default_factory=list)

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from mailer.accounts.control import add_sender, change_settings, release_everything, stop_everything
+from mailer.accounts.control import add_sender, release_everything, stop_everything
 from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.consent import queries, service
-from mailer.context import Context
-from mailer.delivery.transports import describe_relay, is_embedded, is_relay_permitted, relay_limits
 from mailer.errors import InputError
-from mailer.workspace.queries import get_workspace, list_senders
+from mailer.workspace.queries import list_senders
 from mailer.workspace.service import SenderValues
 
 
@@ -182,55 +180,6 @@ def export_suppressions() -> None:
                      line.source, line.created_at.isoformat()]
                 )  # fmt: skip
             before = lines[-1].id
-
-
-@click.group()
-def transports() -> None:
-    """The ways out."""
-
-
-@transports.command("list")
-@json_option
-@telling_errors
-def list_transports(*, as_json: bool) -> None:
-    """Show the relay and its limits."""
-    with opened() as ctx:
-        _print_transport(ctx, as_json=as_json)
-
-
-@transports.command("set")
-@click.option("--rate", type=float, help="Mails a second.")
-@click.option("--connections", type=int, help="Connections at once.")
-@json_option
-@telling_errors
-def set_transport(*, rate: float | None, connections: int | None, as_json: bool) -> None:
-    """Say what the relay may be asked for. The catcher of `mailer up` has limits of its own.
-
-    \b
-    Example:
-      mailer transports set --rate 50 --connections 10
-    """
-    given = {"rate_per_second": rate, "relay_connections": connections}
-    with opened() as ctx:
-        with ctx.read() as session:
-            limits = dict(get_workspace(session).limits)
-        limits |= {name: value for name, value in given.items() if value is not None}
-        change_settings(ctx, by=None, limits=limits)
-        _print_transport(ctx, as_json=as_json)
-
-
-def _print_transport(ctx: Context, *, as_json: bool) -> None:
-    with ctx.read() as session:
-        relay = describe_relay(ctx)
-        rate, connections = relay_limits(session, ctx)
-    line = {
-        "relay": relay,
-        "embedded": is_embedded(ctx),
-        "permitted": is_relay_permitted(ctx),
-        "rate_per_second": rate,
-        "connections": connections,
-    }
-    print_lines([line] if relay else [], as_json=as_json)
 
 
 @click.command("stop-all")

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from mailer.database import any_row, database_clock
 from mailer.delivery.policy import LEASE, MAX_CLAIMS
 from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.schema.transports import ProviderHold
 from mailer.schema.workspace import Workspace
 from mailer.statuses import BatchState, MessageState, SendingClass, SendingState
+from mailer.workspace.queries import find_quiet_end
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,30 @@ def is_running() -> ColumnElement[bool]:
 
 def list_due_sendings(session: Session, now: datetime) -> list[int]:
     """Return the sendings that have a batch due at the business time `now`, oldest first."""
-    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(now))
+    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(session, now))
     return list(session.scalars(select(Sending.id).where(is_running(), due).order_by(Sending.id)))
 
 
-def _is_due(now: datetime) -> list[ColumnElement[bool]]:
-    return [
+def _is_due(session: Session, now: datetime) -> list[ColumnElement[bool]]:
+    due = [
         SendBatch.state == BatchState.READY.value,
         SendBatch.not_before <= now,
         or_(Sending.release_limit.is_(None), SendBatch.ordinal <= Sending.release_limit),
+        ~is_provider_held(),
     ]
+    if find_quiet_end(session, now) is not None:
+        due.append(Sending.keeps_quiet_hours.is_(False))
+    return due
+
+
+def is_provider_held() -> ColumnElement[bool]:
+    """The batch is one of a mailbox provider that is held in its sending (holds.py)."""
+    return any_row(
+        ProviderHold,
+        ProviderHold.sending_id == SendBatch.sending_id,
+        ProviderHold.provider == SendBatch.provider,
+        ProviderHold.released_at.is_(None),
+    )
 
 
 def claim_batch(session: Session, sending_id: int, now: datetime) -> Claim | None:
@@ -70,7 +86,7 @@ def claim_batch(session: Session, sending_id: int, now: datetime) -> Claim | Non
     candidate = (
         select(SendBatch)
         .join(Sending, Sending.id == SendBatch.sending_id)
-        .where(SendBatch.sending_id == sending_id, is_running(), *_is_due(now))
+        .where(SendBatch.sending_id == sending_id, is_running(), *_is_due(session, now))
         .order_by(SendBatch.ordinal, SendBatch.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=SendBatch)

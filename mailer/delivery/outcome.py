@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailer.delivery.build import Outgoing
-from mailer.delivery.codes import NextStep, Reply, classify_reply, parse_relay_id
+from mailer.delivery.codes import NextStep, Reply, ReplyVerdict, classify_reply, parse_relay_id
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.policy import decide_retry
+from mailer.delivery.reasons import Reason
 from mailer.delivery.results import Result
 from mailer.delivery.states import Fact
 from mailer.statuses import EventKind
@@ -16,11 +17,12 @@ _EVENTS = {NextStep.REJECT_ADDRESS: EventKind.HARD_BOUNCE, NextStep.REJECT_MAILB
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result to record, the event beside it, and whether the reply blamed the sender."""
+    """A result to record, the event beside it, whether the reply blamed the sender, or asked to go slower."""
 
     result: Result
     event: DeliveryEvent | None = None
     blames_sender: bool = False
+    slows_down: bool = False
 
 
 def decide_outcome(outgoing: Outgoing, reply: Reply, *, at: datetime, due: datetime) -> Outcome:
@@ -40,7 +42,7 @@ def decide_outcome(outgoing: Outgoing, reply: Reply, *, at: datetime, due: datet
         fact = Result(
             outgoing.message_id, outgoing.claim, Fact.DEFERRED, at, verdict.reason.value, said, retry_at=retry_at
         )
-        return Outcome(fact, blames_sender=blames_sender)
+        return Outcome(fact, blames_sender=blames_sender, slows_down=_asks_to_go_slower(verdict))
     result = Result(outgoing.message_id, outgoing.claim, Fact.REFUSED, at, verdict.reason.value, said)
     kind = _EVENTS.get(verdict.step)
     if kind is None:
@@ -55,3 +57,8 @@ def decide_outcome(outgoing: Outgoing, reply: Reply, *, at: datetime, due: datet
         detail={"reply": said, "phase": reply.phase.value},
     )
     return Outcome(result, event)
+
+
+def _asks_to_go_slower(verdict: ReplyVerdict) -> bool:
+    """421, 454 and 4.7.x; a grey list asks for another try of this mail, not for fewer mails."""
+    return verdict.step is NextStep.THROTTLE and verdict.reason is not Reason.GREYLISTED

@@ -1,7 +1,9 @@
-"""Addresses of relays as values: `smtp[s]://user:pass@host:port?starttls=…`. Pure."""
+"""Relays as values: `smtp[s]://user:pass@host:port?starttls=…`, and which of several a batch goes through. Pure."""
 
 import ipaddress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -91,3 +93,58 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+# ------------------------------------------------------------------ several relays
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRelay:
+    """A relay as a worker may use it: `connections` are this worker's share, `rate_per_second` None is no limit.
+
+    `adapts`: it slows down for a mailbox provider after 421 and 4.7.x. `has_failed`: it failed last time, so that the
+    first success is news.
+    """
+
+    key: str
+    name: str
+    relay: Relay
+    weight: int = 1
+    connections: int = 2
+    rate_per_second: float | None = 5.0
+    adapts: bool = True
+    has_failed: bool = False
+
+
+_GOLDEN = 0.6180339887498949
+
+
+def choose_relay(relays: Sequence[PlannedRelay], number: int, resting: Collection[str] = ()) -> PlannedRelay | None:
+    """Return the relay for the `number`-th batch, by weight; None where all of them rest.
+
+    Numbers that follow each other are spread evenly, without a counter that workers would have to share. A relay of
+    weight 0 is a spare: it is chosen only while no other works.
+    """
+    awake = [one for one in relays if one.key not in resting]
+    first = [one for one in awake if one.weight > 0]
+    shares = [(one, one.weight) for one in first] or [(one, 1) for one in awake]
+    place = number * _GOLDEN % 1 * sum(share for _, share in shares)
+    for one, share in shares:
+        place -= share
+        if place < 0:
+            return one
+    return shares[-1][0] if shares else None
+
+
+TRIES_BEFORE_REST = 3
+_FIRST_REST, _LONGEST_REST = timedelta(seconds=30), timedelta(minutes=10)
+HOLD_AFTER = timedelta(minutes=10)
+"""All relays down for so long: sendings are held with reason `relay_down`."""
+
+
+def decide_rest(failures: int) -> timedelta:
+    """Return how long a relay is left alone after so many failures in a row; nothing before the third."""
+    if failures < TRIES_BEFORE_REST:
+        return timedelta()
+    doublings: int = min(failures - TRIES_BEFORE_REST, 10)
+    return min(_LONGEST_REST, _FIRST_REST * (1 << doublings))

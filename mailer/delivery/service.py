@@ -49,6 +49,7 @@ class SendingSpec:
     content_version_id: int
     topic_id: int | None = None
     rate_per_second: int | None = None
+    keeps_quiet_hours: bool = False
     send_until: datetime | None = None
     track_opens: bool = True
     track_clicks: bool = True
@@ -62,6 +63,7 @@ def create_sending(session: Session, ctx: Context, spec: SendingSpec) -> Sending
         sender_id=spec.sender_id,
         content_version_id=spec.content_version_id,
         rate_per_second=spec.rate_per_second,
+        keeps_quiet_hours=spec.keeps_quiet_hours,
         send_until=spec.send_until,
         track_opens=spec.track_opens,
         track_clicks=spec.track_clicks,
@@ -90,16 +92,17 @@ def hold_sending(session: Session, sending_id: int, reason: HoldReason, note: st
     sending = _locked(session, sending_id)
     if sending.state not in (SendingState.PREPARING, SendingState.SENDING) or sending.hold_reason:
         return False
-    sending.hold_reason, sending.hold_note = reason.value, note
+    sending.hold_reason, sending.hold_note, sending.held_at, sending.held_by = reason.value, note, utc_now(), None
     return True
 
 
-def pause_sending(session: Session, sending_id: int) -> None:
-    """Hold for a person. ConflictError where the sending has ended."""
+def pause_sending(session: Session, sending_id: int, *, by: int | None = None) -> None:
+    """Hold for a person, `by` where it is known. ConflictError where the sending has ended."""
     sending = _locked(session, sending_id)
     if sending.state not in (SendingState.PREPARING, SendingState.SENDING):
         raise ConflictError(f"the sending is {sending.state}; only a running one can be paused")
-    sending.hold_reason = sending.hold_reason or HoldReason.USER.value
+    if not sending.hold_reason:
+        sending.hold_reason, sending.held_at, sending.held_by = HoldReason.USER.value, utc_now(), by
 
 
 def resume_sending(session: Session, ctx: Context, sending_id: int) -> None:
@@ -107,7 +110,7 @@ def resume_sending(session: Session, ctx: Context, sending_id: int) -> None:
     sending = _locked(session, sending_id)
     if sending.state not in (SendingState.PREPARING, SendingState.SENDING):
         raise ConflictError(f"the sending is {sending.state}; it cannot be resumed")
-    sending.hold_reason, sending.hold_note = None, ""
+    sending.hold_reason, sending.hold_note, sending.held_at, sending.held_by = None, "", None, None
     ctx.ring(session, SEND_DUE)
 
 

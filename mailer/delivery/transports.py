@@ -1,80 +1,213 @@
-"""Which relay a worker uses and how fast: from the installation's settings and the workspace's limits."""
+"""Which relays a worker uses and how fast: the database's transports, else the relay of the settings."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery.relays import Relay, parse_relay
+from mailer.delivery.buckets import SendingLimits, list_limits
+from mailer.delivery.relays import PlannedRelay, Relay, choose_relay, parse_relay
+from mailer.delivery.throttle import Limit
+from mailer.delivery.warm_up import load_budget
+from mailer.delivery.workers import count_workers
 from mailer.errors import SetupError
 from mailer.schema.delivery import Sending
+from mailer.schema.transports import RelayState, Transport
+from mailer.schema.workspace import Sender
+from mailer.sealing import unseal
 from mailer.settings import is_loopback
-from mailer.statuses import SendingState
+from mailer.statuses import SendingClass, SendingState
+from mailer.workspace.limits import PROVIDER_RATES
 from mailer.workspace.queries import get_limit
 
-EMBEDDED_RATE = 2_000.0
-EMBEDDED_CONNECTIONS = 20
+SETTINGS = "settings"
+EMBEDDED_CONNECTIONS = 50
 
 
 @dataclass(frozen=True)
 class TransportPlan:
-    """A relay and the limits of one run of the loop. `rates`: sendings with a rate of their own."""
+    """The relays and limits of one run of the loop. `resting`: keys of relays that are left alone for now."""
 
-    relay: Relay
-    connections: int
-    rate_per_second: float
-    rates: dict[int, int]
+    relays: tuple[PlannedRelay, ...]
+    resting: frozenset[str] = frozenset()
+    provider_rates: Mapping[str, float] = field(default_factory=dict)
+
+    rates: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def relay(self) -> Relay:
+        """The first relay."""
+        return self.relays[0].relay
+
+    @property
+    def connections(self) -> int:
+        """Connections of the first relay."""
+        return self.relays[0].connections
+
+    @property
+    def rate_per_second(self) -> float:
+        """Rate of the first relay."""
+        return self.relays[0].rate_per_second or 1e6
 
     def sending_rate(self, sending_id: int) -> float | None:
         """Return the rate a sending asked for, None for none of its own."""
         return self.rates.get(sending_id)
 
+    def choose_relay(self, number: int, resting: Collection[str] = ()) -> PlannedRelay | None:
+        """Return the relay for the `number`-th batch; `resting` are keys that this worker found not to answer."""
+        return choose_relay(self.relays, number, self.resting.union(resting))
+
+    def limits_of(self, relay: PlannedRelay, sending: SendingLimits, provider: str) -> tuple[Limit, ...]:
+        """Return what a batch must ask before its mails go; nothing where nothing limits it."""
+        return list_limits(relay, sending, provider, self.provider_rates)
+
 
 def load_plan(session: Session, ctx: Context) -> TransportPlan:
-    """Return the plan for now.
+    """Return the plan for now. Connections are this worker's share: the relay's, divided by the workers that live.
 
     Raises:
-        SetupError: no relay is set; there is no fall-back outside `mailer up`.
+        SetupError: no relay is set, or none that may be used; there is no fall-back outside `mailer up`.
     """
-    url = ctx.settings.smtp_url.get_secret_value()
-    if not url:
-        raise SetupError("no relay is set, so nothing can be sent", mend="set MAILER_SMTP_URL, or use `mailer up`")
-    rates = session.execute(
+    states = {state.key: state for state in session.scalars(select(RelayState))}
+    workers = count_workers(ctx.redis)
+    relays = tuple(
+        PlannedRelay(
+            key=one.key,
+            name=one.name,
+            relay=one.relay,
+            weight=one.weight,
+            connections=one.connections if one.is_embedded else max(1, one.connections // workers),
+            rate_per_second=one.rate_per_second,
+            adapts=not one.is_embedded,
+            has_failed=one.key in states and states[one.key].failures > 0,
+        )
+        for one in list_usable(session, ctx)
+    )
+    now = utc_now()
+    resting = (key for key, state in states.items() if state.resting_until is not None and state.resting_until > now)
+    own = session.execute(
         select(Sending.id, Sending.rate_per_second).where(
             Sending.state == SendingState.SENDING.value, Sending.rate_per_second.is_not(None)
         )
     )
-    if not is_relay_permitted(ctx):
+    rates = {sending_id: rate for sending_id, rate in own if rate is not None}
+    return TransportPlan(relays, frozenset(resting), load_provider_rates(session), rates)
+
+
+def load_provider_rates(session: Session) -> dict[str, float]:
+    """Return the mails a second that the workspace allows for each mailbox provider; those without a limit left out."""
+    rates = {provider: get_limit(session, name) for provider, name in PROVIDER_RATES.items()}
+    return {provider: rate for provider, rate in rates.items() if rate > 0}
+
+
+def load_sending_limits(session: Session, ctx: Context, sending_id: int) -> SendingLimits:
+    """Return the limits that a sending brings along; while its domain warms up, only marketing counts against it."""
+    sending = session.get_one(Sending, sending_id)
+    email = session.scalar(select(Sender.from_email).where(Sender.id == sending.sender_id)) or ""
+    is_marketing = sending.sending_class == SendingClass.MARKETING
+    budget = load_budget(session, ctx, email) if is_marketing else None
+    return SendingLimits(sending_id, sending.rate_per_second, budget)
+
+
+# ------------------------------------------------------------------ relays
+
+
+@dataclass(frozen=True)
+class UsableRelay:
+    """A relay as it was set up: connections and rate are for all workers together; rate None is no limit."""
+
+    key: str
+    name: str
+    relay: Relay
+    weight: int
+    connections: int
+    rate_per_second: float | None
+    is_embedded: bool = False
+
+
+def transport_key(transport_id: int) -> str:
+    """Return the name under which a transport is counted."""
+    return f"transport:{transport_id}"
+
+
+def secret_context(transport: Transport) -> str:
+    """Return what the seal of a transport's URL is bound to."""
+    return f"transport:{transport.public_id}"
+
+
+def unseal_relay(ctx: Context, transport: Transport) -> Relay:
+    """Return the relay of a transport, with its password. SetupError where the keys are not those that sealed it."""
+    return parse_relay(unseal(ctx.keys, secret_context(transport), transport.secret).decode())
+
+
+def list_usable(session: Session, ctx: Context) -> list[UsableRelay]:
+    """Return the relays that mail may go through now.
+
+    Raises:
+        SetupError: there is none, or none that is permitted.
+    """
+    found = list_relays(session, ctx)
+    if not found:
         raise SetupError(
-            f"{describe_relay(ctx)} is outside this machine, and sending to real people is not switched on",
+            "no relay is set, so nothing can be sent",
+            mend="set MAILER_SMTP_URL, add one with `mailer transports add`, or use `mailer up`",
+        )
+    permitted = [one for one in found if is_permitted(ctx, one.relay)]
+    if not permitted:
+        raise SetupError(
+            f"{found[0].relay} is outside this machine, and sending to real people is not switched on",
             mend="set MAILER_ALLOW_EXTERNAL_RELAY=true",
         )
-    own = {sending_id: rate for sending_id, rate in rates if rate is not None}
+    return permitted
+
+
+def list_relays(session: Session, ctx: Context) -> list[UsableRelay]:
+    """Return the relays that are switched on: enabled transports, else the relay of the settings; permitted or not."""
+    rows = session.scalars(
+        select(Transport).where(Transport.is_enabled, Transport.archived_at.is_(None)).order_by(Transport.id)
+    ).all()
+    return [describe_transport(ctx, row) for row in rows] or list(settings_relay(session, ctx))
+
+
+def describe_transport(ctx: Context, row: Transport) -> UsableRelay:
+    """Return a transport as a relay."""
+    return UsableRelay(
+        transport_key(row.id), row.name, unseal_relay(ctx, row), row.weight, row.connections, row.rate_per_second
+    )
+
+
+def settings_relay(session: Session, ctx: Context) -> Sequence[UsableRelay]:
+    """Return the relay of MAILER_SMTP_URL, or of `mailer up`; nothing where none is set."""
+    url = ctx.settings.smtp_url.get_secret_value()
+    if not url:
+        return []
     rate, connections = relay_limits(session, ctx)
-    return TransportPlan(relay=parse_relay(url), connections=connections, rate_per_second=rate, rates=own)
+    return [UsableRelay(SETTINGS, SETTINGS, parse_relay(url), 1, connections, rate, is_embedded(ctx))]
 
 
-def relay_limits(session: Session, ctx: Context) -> tuple[float, int]:
-    """Return mails a second and connections: the catcher's own under `mailer up`, else the workspace's."""
+def relay_limits(session: Session, ctx: Context) -> tuple[float | None, int]:
+    """Return mails a second (None: no limit) and connections of the relay of the settings."""
     if is_embedded(ctx):
-        return EMBEDDED_RATE, EMBEDDED_CONNECTIONS
-    return get_limit(session, "rate_per_second"), int(get_limit(session, "relay_connections"))
+        return None, EMBEDDED_CONNECTIONS
+    return get_limit(session, "rate_per_second") or None, int(get_limit(session, "relay_connections"))
 
 
 def is_embedded(ctx: Context) -> bool:
-    """Whether mail goes to the catcher of `mailer up`, which needs no care."""
+    """Whether the relay of the settings is the catcher of `mailer up`, which needs no care."""
     port = ctx.settings.embedded_ports.get("catcher")
     return port is not None and ctx.settings.smtp_url.get_secret_value() == f"smtp://127.0.0.1:{port}"
 
 
-def describe_relay(ctx: Context) -> str:
-    """Return host and port of the relay, without its password; empty where none is set."""
-    url = ctx.settings.smtp_url.get_secret_value()
-    return str(parse_relay(url)) if url else ""
+def is_permitted(ctx: Context, relay: Relay) -> bool:
+    """Whether mail may go to a relay: one outside this machine needs the switch of the settings."""
+    return ctx.settings.allow_external_relay or is_loopback(relay.host)
 
 
-def is_relay_permitted(ctx: Context) -> bool:
-    """Whether mail may go to the relay: one outside this machine needs the switch of the settings."""
-    url = ctx.settings.smtp_url.get_secret_value()
-    return ctx.settings.allow_external_relay or not url or is_loopback(parse_relay(url).host)
+def describe_relays(session: Session, ctx: Context) -> tuple[str, bool]:
+    """Return the relays in words, without passwords (empty where none is set), and whether one may be used."""
+    found = list_relays(session, ctx)
+    shown = ", ".join(f"{one.name} ({one.relay})" if one.key != SETTINGS else str(one.relay) for one in found)
+    return shown, any(is_permitted(ctx, one.relay) for one in found)

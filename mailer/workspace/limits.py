@@ -20,8 +20,17 @@ class Limit:
 
 
 LIMITS = (
-    Limit("rate_per_second", 5, 1, 100_000, "mails/s", "a common relay quota is 14 a second, a sandbox allows 1"),
+    Limit(
+        "rate_per_second", 5, 0, 100_000, "mails/s", "a common relay quota is 14 a second, a sandbox 1; 0 is no limit"
+    ),
     Limit("relay_connections", 2, 1, 500, "connections", "relays that know nothing of us allow few"),
+    Limit("provider_rate_google", 0, 0, 100_000, "mails/s", "through one relay; 0 is as fast as the relay"),
+    Limit("provider_rate_microsoft", 0, 0, 100_000, "mails/s", "through one relay; 0 is as fast as the relay"),
+    Limit("provider_rate_yahoo", 0, 0, 100_000, "mails/s", "through one relay; 0 is as fast as the relay"),
+    Limit("provider_rate_apple", 0, 0, 100_000, "mails/s", "through one relay; 0 is as fast as the relay"),
+    Limit("provider_rate_other", 0, 0, 100_000, "mails/s", "all other providers together; 0 is as fast as the relay"),
+    Limit("quiet_from", 21, 0, 24, "h", "nobody likes an automatic mail at night; whole hours of the workspace's zone"),
+    Limit("quiet_until", 7, 0, 24, "h", "the same hour as quiet_from: no quiet hours"),
     Limit("quarantine_seconds", 60, 0, 3600, "s", "a scanner's burst is over before a link's action runs"),
     Limit("hard_bounce_amber", 0.02, 0, 1, "share", "the first sign of a bad list"),
     Limit("hard_bounce_pause", 0.05, 0, 1, "share", "policy limit; from 200 transmitted and 10 bounces"),
@@ -37,6 +46,8 @@ LIMITS = (
     Limit("audience_change_share", 0.2, 0, 1, "share", "an audience that moved more waits for a person"),
     Limit("audience_change_count", 100, 0, 1_000_000, "people", "small audiences may move freely"),
 )
+PROVIDER_RATES = {name: f"provider_rate_{name}" for name in ("google", "microsoft", "yahoo", "apple", "other")}
+"""The limit of each mailbox provider of mailer/addresses.py."""
 _BY_NAME = {limit.name: limit for limit in LIMITS}
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import utc_now
 from mailer.errors import NotFoundError
 from mailer.schema.workspace import Sender, Workspace
+from mailer.workspace.hours import quiet_until
 from mailer.workspace.limits import limit_value
 
 
@@ -40,6 +41,13 @@ def get_clock_offset(session: Session) -> timedelta:
 def get_limit(session: Session, name: str) -> float:
     """Return the value of a limit (workspace/limits.py)."""
     return limit_value(session.scalar(select(Workspace.limits)) or {}, name)
+
+
+def find_quiet_end(session: Session, now: datetime) -> datetime | None:
+    """Return when the workspace's quiet hours end, where `now` (business time) lies in them."""
+    row = get_workspace(session)
+    start, end = (int(limit_value(row.limits, name)) for name in ("quiet_from", "quiet_until"))
+    return quiet_until(now, row.timezone, start, end)
 
 
 def is_stopped(session: Session) -> bool:

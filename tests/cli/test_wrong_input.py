@@ -237,6 +237,7 @@ def test_limits_of_the_relay_are_set_one_by_one(tmp_path: Path) -> None:
     assert shell.json("transports", "list")["connections"] == 7
     assert "--rate" not in shell.run("transports", "set", "--rate", "0", code=2).stdout
     assert shell.json("transports", "list")["rate_per_second"] == 50
+    assert shell.json("transports", "set", "--rate", "none")["rate_per_second"] is None
 
 
 def test_suppressions_in_and_out_again(shell: Shell, tmp_path: Path) -> None:
