@@ -249,8 +249,9 @@ class Session(asyncio.Protocol):
             self._answer("ehlo")
             self._look_ahead(self._after_ehlo())
         elif verb == b"STAR" and self.sink.tls is not None:
-            self._answer("starttls")
-            if not self._is_deaf and not self._is_secure:
+            rule = self.sink.faults.find("starttls")
+            self._answer_with("starttls", rule)
+            if not self._is_deaf and not self._is_secure and not _refuses(rule):
                 self._secure(self.sink.tls)
         elif verb == b"AUTH":
             self._is_known = True
@@ -307,6 +308,9 @@ class Session(asyncio.Protocol):
     def _secure(self, tls: ssl.SSLContext) -> None:
         """Let TLS begin; what comes from here on is the handshake's."""
         self._is_secure = True
+        if self._ready_at > self._loop.time():  # the answer is still on its way
+            self._loop.call_at(self._ready_at + 0.001, self._secure, tls)
+            return
         self._transport.pause_reading()
         asyncio.ensure_future(self._handshake(tls))  # noqa: RUF006 - it holds this session, and the loop holds it
 
