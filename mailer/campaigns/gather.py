@@ -22,8 +22,8 @@ from mailer.errors import NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
 from mailer.schema.workspace import Sender
-from mailer.settings import is_loopback
 from mailer.segments.queries import get_segment
+from mailer.settings import is_loopback
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
 SAMPLE_LIMIT = 5_000

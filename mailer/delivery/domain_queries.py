@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.delivery.domains import Check, Light, candidates, is_aligned, read_checks, worst_light
+from mailer.delivery.domains import Check, Light, Standing, candidates, is_aligned, read_checks, worst_light
 from mailer.errors import NotFoundError
 from mailer.schema.transports import DkimKey, SendingDomain
 from mailer.schema.workspace import Sender
@@ -25,21 +25,6 @@ class DomainLine:
     light: Light | None
     checked_at: datetime | None
     worst: Sequence[Check] = ()
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What is known of the domain that mails of a sender are signed as, from the last checks.
-
-    `domain` is empty where none is set up; the lights are None where nothing was checked.
-    """
-
-    domain: str = ""
-    has_key: bool = False
-    dkim: Light | None = None
-    dmarc: Light | None = None
-    is_aligned: bool = False
-    checked_at: datetime | None = None
 
 
 def list_domains(session: Session) -> list[DomainLine]:

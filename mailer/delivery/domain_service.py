@@ -18,8 +18,8 @@ from mailer.delivery.dkim import RSA, generate_key, load_key, public_text
 from mailer.delivery.dns_lookup import Lookup, Remembered
 from mailer.delivery.domain_checks import check_domain
 from mailer.delivery.domains import Check, Dns, Light, Record, Setup, check_domain_name, list_records, read_checks
-from mailer.delivery.relays import parse_relay
 from mailer.delivery.signing import seal_context
+from mailer.delivery.transports import list_relays
 from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.transports import DKIM_ALGORITHMS, DkimKey, SendingDomain
 from mailer.sealing import seal
@@ -151,16 +151,15 @@ def _get_key(session: Session, row: SendingDomain, selector: str) -> DkimKey:
 # ------------------------------------------------------------------ DNS
 
 
-def build_setup(ctx: Context, row: SendingDomain) -> Setup:
+def build_setup(session: Session, ctx: Context, row: SendingDomain) -> Setup:
     """Return what the records of a domain depend on."""
-    url = ctx.settings.smtp_url.get_secret_value()
-    hosts = (parse_relay(url).host,) if url else ()
-    return Setup(row.domain, ctx.settings.bounce_domain, hosts)
+    hosts = dict.fromkeys(one.relay.host for one in list_relays(session, ctx) if not one.is_embedded)
+    return Setup(row.domain, ctx.settings.bounce_domain, tuple(hosts))
 
 
 def list_domain_records(session: Session, ctx: Context, row: SendingDomain) -> list[Record]:
     """Return the records that a domain is to publish."""
-    return list_records(build_setup(ctx, row), domain_queries.list_keys(session, row.id))
+    return list_records(build_setup(session, ctx, row), domain_queries.list_keys(session, row.id))
 
 
 def check_now(ctx: Context, domain_id: int, *, dns: Dns | None = None) -> list[Check]:
@@ -174,7 +173,7 @@ def check_now(ctx: Context, domain_id: int, *, dns: Dns | None = None) -> list[C
     with ctx.read() as session:
         row = session.get_one(SendingDomain, domain_id)
         keys = domain_queries.list_keys(session, domain_id)
-        setup = build_setup(ctx, row)
+        setup = build_setup(session, ctx, row)
         from_domains = domain_queries.list_from_domains(session, row)
     answers = Remembered(dns or Lookup(ctx.settings.dns_servers))
     seen = _seen_selectors(check_domain(answers, setup, keys, _active(keys), from_domains))

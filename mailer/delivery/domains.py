@@ -5,6 +5,7 @@ Alignment is DMARC's (RFC 7489, section 3.1): relaxed asks for the same organiza
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
@@ -99,6 +100,21 @@ def worst_light(checks: Iterable[Check]) -> Light | None:
     order = (Light.FAIL, Light.UNKNOWN, Light.WARN, Light.OK)
     lights = {check.light for check in checks}
     return next((light for light in order if light in lights), None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of the domain that mails of a sender are signed as, from the last checks.
+
+    `domain` is empty where none is set up; the lights are None where nothing was checked.
+    """
+
+    domain: str = ""
+    has_key: bool = False
+    dkim: Light | None = None
+    dmarc: Light | None = None
+    is_aligned: bool = False
+    checked_at: datetime | None = None
 
 
 @dataclass(frozen=True)

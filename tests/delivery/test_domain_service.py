@@ -12,7 +12,7 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery import domain_queries, domain_service
 from mailer.delivery.dns_lookup import Lookup
-from mailer.delivery.domains import Check, Dns, DnsError, Light
+from mailer.delivery.domains import Check, Dns, DnsError, Light, Standing
 from mailer.delivery.signing import load_signer
 from mailer.errors import ConflictError, InputError, NotFoundError, SetupError
 from mailer.schema.accounts import AuditEvent
@@ -290,7 +290,7 @@ def test_what_was_found_is_kept_with_its_time(ctx: Context, dns: DnsServer, doma
     assert (line.domain, line.keys, line.light) == ("example.com", 1, Light.OK)
     assert line.checked_at is not None
     assert line.checked_at >= before
-    assert replace(standing, checked_at=None) == domain_queries.Standing(
+    assert replace(standing, checked_at=None) == Standing(
         "example.com", has_key=True, dkim=Light.OK, dmarc=Light.OK, is_aligned=True
     )
 
