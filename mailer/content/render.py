@@ -8,6 +8,7 @@ import html as html_library
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jinja2 import Template, UndefinedError, nodes
@@ -23,6 +24,7 @@ Values = Mapping[str, Any]
 _UNDEFINED = re.compile(r"'(.+)' is undefined")
 _SUBJECT_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _SUBJECT_LIMIT = 500
+_PIECE = 50  # parts of a mail joined at a time, between two looks at its size
 
 
 class RenderError(MailerError):
@@ -93,12 +95,15 @@ def _compile(source: str, *, is_html: bool, is_quoted: bool) -> Template:
 
 
 def _run(template: Template, context: Values) -> str:
-    parts: list[str] = []
+    pieces: list[str] = []
     size = 0
     try:
-        for part in template.root_render_func(template.new_context(context)):  # type: ignore[arg-type]
-            parts.append(part)
-            size += len(part)
+        # `shared`: nothing in the context is written to, so it need not be copied.
+        stream = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
+        while parts := list(islice(stream, _PIECE)):
+            piece = "".join(parts)
+            pieces.append(piece)
+            size += len(piece)
             if size > OUTPUT_LIMIT:
                 raise RenderError("the mail would be larger than 1 MB")
     except UndefinedError as error:
@@ -109,7 +114,7 @@ def _run(template: Template, context: Values) -> str:
         raise RenderError(str(error)) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise RenderError(f"the template cannot be filled in: {error}") from error
-    return "".join(parts)
+    return pieces[0] if len(pieces) == 1 else "".join(pieces)
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -26,8 +26,7 @@ from mailer.schema.workspace import Sender
 from mailer.statuses import MessageState, SendingClass
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A queued message of a claimed batch, with what its template may know."""
 
     message_id: int
@@ -111,26 +110,27 @@ def _sender_values(sender: Sender) -> dict[str, str]:
 
 def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
     """Return the queued messages of a claimed batch, by id."""
+    mine = (Message.batch_id == claim.batch_id, Message.state == MessageState.QUEUED.value)
     rows = session.execute(
-        select(Message, func.coalesce(Message.to_address, Address.email))
+        select(
+            Message.id,
+            Message.contact_id,
+            Message.address_id,
+            func.coalesce(Message.to_address, Address.email, ""),
+            Message.attempts,
+        )
         .outerjoin(Address, Address.id == Message.address_id)
-        .where(Message.batch_id == claim.batch_id, Message.state == MessageState.QUEUED.value)
+        .where(*mine)
         .order_by(Message.id)
     ).all()
-    ids = [message.contact_id for message, _ in rows if message.contact_id is not None]
-    values = load_values(session, ids)
+    values = load_values(session, select(Message.contact_id).where(*mine, Message.contact_id.is_not(None)))
     return [
-        Outgoing(
-            message_id=message.id,
-            claim=claim,
-            contact_id=message.contact_id,
-            address_id=message.address_id,
-            to_email=email or "",
-            attempts=message.attempts,
-            values=values.get(message.contact_id or 0, {"contact": {}, "company": {}, "owner": {}}),
-        )
-        for message, email in rows
+        Outgoing(number, claim, contact_id, address_id, email, attempts, values.get(contact_id or 0, _NOBODY))
+        for number, contact_id, address_id, email, attempts in rows
     ]
+
+
+_NOBODY: Values = {"contact": {}, "company": {}, "owner": {}}
 
 
 def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[str, Any]:
@@ -139,10 +139,8 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
     links = list(content.urls)
     if content.track_clicks and not content.is_test:
         base = f"{settings.tracking_url}/c/"
-        links = [
-            base + tokens.track_token(keys, tokens.CLICK, message_id, number, key_id=content.key_id)
-            for number in range(len(content.urls))
-        ]
+        found = tokens.click_tokens(keys, message_id, len(links), key_id=content.key_id)
+        links = [base + token for token in found]
     pixel = ""
     if content.track_opens and not content.is_test:
         token = tokens.track_token(keys, tokens.OPEN, message_id, key_id=content.key_id)

@@ -9,13 +9,17 @@ be a gate later than the commit of a withdrawal.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, FromClause, Update, and_, case, or_, text, update
 from sqlalchemy.orm import Session
 
 from mailer.consent.conditions import DEAD_REASONS, has_permission, is_do_not_mail, is_subscribed, is_suppressed
 from mailer.database import any_row, database_clock
 from mailer.delivery.claim import is_running
+from mailer.rowsets import bind_rows, rowset
+from mailer.schema.base import BigInt
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.statuses import BatchState, MessageState, SendingClass, SkipReason
@@ -26,8 +30,7 @@ _SERVICE = (SendingClass.TRANSACTIONAL.value, SendingClass.CONFIRMATION.value)
 _UNGATED = (SendingClass.TEST.value, SendingClass.STAFF.value)
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A message whose body is at the relay and lacks the dot."""
 
     message_id: int
@@ -51,49 +54,82 @@ def pass_gate(session: Session, candidates: Sequence[Candidate]) -> GateResult:
     Raises:
         OperationalError: a lock was not to be had in 500 ms; nothing is permitted, the rows stay queued.
     """
+    dialect = session.get_bind().dialect.name
     _lock(session, candidates)
-    ids = [candidate.message_id for candidate in candidates]
-    held = sorted({(candidate.batch_id, candidate.batch_token) for candidate in candidates})
-    passed = frozenset(
-        session.scalars(
-            update(Message)
-            .where(Message.id.in_(ids), Message.state == MessageState.QUEUED.value, _is_held(held), _is_permitted())
-            .values(
-                state=MessageState.TRANSMITTING.value,
-                gate_at=database_clock(),
-                gate_token=_batch_token(),
-            )
-            .returning(Message.id)
-            .execution_options(synchronize_session=False)
-        )
-    )
-    left = [number for number in ids if number not in passed]
-    return GateResult(passed, _skip(session, left, held) if left else {})
+    connection = session.connection()
+    rows = [(candidate.message_id, candidate.batch_id, candidate.batch_token) for candidate in candidates]
+    given = bind_rows(dialect, _GIVEN, _COLUMNS, rows)
+    passed = frozenset(connection.execute(_permit(dialect), given).scalars())
+    if len(passed) == len(rows):
+        return GateResult(passed)
+    left = bind_rows(dialect, _GIVEN, _COLUMNS, [row for row in rows if row[0] not in passed])
+    return GateResult(passed, {number: reason for number, reason in connection.execute(_refuse(dialect), left)})
 
 
 def _lock(session: Session, candidates: Sequence[Candidate]) -> None:
+    """Take the sending rows, then the address rows, each in the order of their ids."""
     if session.get_bind().dialect.name != "postgresql":
         return  # BEGIN IMMEDIATE has already made this the only writer
-    session.execute(text(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}"))
     sendings = sorted({candidate.sending_id for candidate in candidates})
     addresses = sorted({candidate.address_id for candidate in candidates if candidate.address_id is not None})
-    session.execute(select(Sending.id).where(Sending.id.in_(sendings)).order_by(Sending.id).with_for_update(read=True))
-    session.execute(select(Address.id).where(Address.id.in_(addresses)).order_by(Address.id).with_for_update(read=True))
+    session.connection().execute(_LOCK, {"sendings": sendings, "addresses": addresses, "wait": f"{LOCK_WAIT_MS}ms"})
 
 
-def _is_held(held: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    """The message's batch is leased to me: my token, and the lease still runs by the database's clock."""
-    return any_row(
-        SendBatch,
-        SendBatch.id == Message.batch_id,
-        tuple_(SendBatch.id, SendBatch.token).in_(held),
-        SendBatch.state == BatchState.LEASED.value,
-        SendBatch.lease_until > database_clock(),
+_LOCK = text("""
+  WITH wait AS MATERIALIZED (SELECT set_config('lock_timeout', :wait, true) AS said),
+  held AS MATERIALIZED (
+    SELECT id FROM sending WHERE id = ANY(:sendings) AND (SELECT said FROM wait) <> '' ORDER BY id FOR SHARE),
+  locked AS MATERIALIZED (
+    SELECT id FROM address WHERE id = ANY(:addresses) AND (SELECT count(*) FROM held) >= 0 ORDER BY id FOR SHARE)
+  SELECT count(*) FROM locked
+""")
+"""One round trip; each part names the one before it, so they run in this order."""
+
+_GIVEN = "candidates"
+_COLUMNS = {"id": BigInt, "batch": BigInt, "token": BigInt}
+
+
+@cache
+def _permit(dialect: str) -> Update:
+    """Let pass what may: `queued -> transmitting`, with the batch's token."""
+    given = rowset(dialect, _GIVEN, _COLUMNS)
+    return (
+        update(Message)
+        .where(*_is_mine(given), _is_permitted())
+        .values(state=MessageState.TRANSMITTING.value, gate_at=database_clock(), gate_token=given.c.token)
+        .returning(Message.id)
     )
 
 
-def _batch_token() -> ColumnElement[int]:
-    return select(SendBatch.token).where(SendBatch.id == Message.batch_id).scalar_subquery()
+@cache
+def _refuse(dialect: str) -> Update:
+    """Skip, with the reason, those that consent forbids; leave those whose sending or batch is not mine to send."""
+    given = rowset(dialect, _GIVEN, _COLUMNS)
+    forbidden = any_row(
+        Sending, Sending.id == Message.sending_id, is_running(), or_(_refused_marketing(), _refused_service())
+    )
+    return (
+        update(Message)
+        .where(*_is_mine(given), forbidden)
+        .values(state=MessageState.SKIPPED.value, reason=_reason())
+        .returning(Message.id, Message.reason)
+    )
+
+
+def _is_mine(given: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Still queued, in a batch that is leased to me: my token, and the lease runs by the database's clock."""
+    return (
+        Message.id == given.c.id,
+        Message.batch_id == given.c.batch,
+        Message.state == MessageState.QUEUED.value,
+        any_row(
+            SendBatch,
+            SendBatch.id == given.c.batch,
+            SendBatch.token == given.c.token,
+            SendBatch.state == BatchState.LEASED.value,
+            SendBatch.lease_until > database_clock(),
+        ),
+    )
 
 
 def _is_permitted() -> ColumnElement[bool]:
@@ -128,21 +164,6 @@ def _is_dead() -> ColumnElement[bool]:
 
 def _is_marked_do_not_mail() -> ColumnElement[bool]:
     return any_row(Contact, Contact.id == Message.contact_id, is_do_not_mail())
-
-
-def _skip(session: Session, ids: Sequence[int], held: Sequence[tuple[int, int]]) -> dict[int, str]:
-    """Skip, with the reason, those that consent forbids; leave those whose sending or batch is not mine to send."""
-    marketing = any_row(
-        Sending, Sending.id == Message.sending_id, is_running(), or_(_refused_marketing(), _refused_service())
-    )
-    rows = session.execute(
-        update(Message)
-        .where(Message.id.in_(ids), Message.state == MessageState.QUEUED.value, _is_held(held), marketing)
-        .values(state=MessageState.SKIPPED.value, reason=_reason())
-        .returning(Message.id, Message.reason)
-        .execution_options(synchronize_session=False)
-    )
-    return {message_id: reason for message_id, reason in rows}
 
 
 def _refused_marketing() -> ColumnElement[bool]:

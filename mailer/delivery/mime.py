@@ -194,9 +194,14 @@ def _fold(text: str, used: int) -> bytes:
 
 def _encoded_words(text: str, used: int) -> Iterator[bytes]:
     """Yield encoded words of at most 75 characters; the white space between them is not part of the text."""
-    as_base64 = 4 * len(text.encode()) / 3 < sum(map(_quoted_size, text))
+    raw = text.encode()
+    quoted_size = len(_quote(raw))
+    as_base64 = 4 * len(raw) / 3 < quoted_size
     limit = _MAX_WORD - _WORD_FRAME
     room = limit - min(used, 20)
+    if raw and (len(raw) <= room // 4 * 3 if as_base64 else quoted_size <= room):
+        yield _encoded_word(raw, as_base64=as_base64)
+        return
     chunk: list[str] = []
     size = 0
     for character in text:
@@ -221,13 +226,16 @@ _SPACE = 0x20
 def _encoded_word(raw: bytes, *, as_base64: bool) -> bytes:
     if as_base64:
         return b"=?utf-8?b?" + base64.b64encode(raw) + b"?="
-    return b"=?utf-8?q?" + b"".join(_quote(byte) for byte in raw) + b"?="
+    return b"=?utf-8?q?" + _quote(raw) + b"?="
 
 
-def _quote(byte: int) -> bytes:
-    if byte == _SPACE:
-        return b"_"
-    return bytes((byte,)) if byte in _Q_SAFE else b"=%02X" % byte
+def _quote(raw: bytes) -> bytes:
+    return b"".join([_QUOTED[byte] for byte in raw])
+
+
+_QUOTED = tuple(
+    b"_" if byte == _SPACE else bytes((byte,)) if byte in _Q_SAFE else b"=%02X" % byte for byte in range(256)
+)
 
 
 def _mailbox(header: bytes, name: str, email: str) -> bytes:

@@ -6,7 +6,7 @@ Empty values are left out, so that a template must say what to print instead (FE
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.schema.accounts import Staff
@@ -17,11 +17,15 @@ _CONTACT = (
 )  # fmt: skip
 _COMPANY = ("name", "domain", "industry", "category", "country")
 
+Chosen = Sequence[int] | Select[Any]
 Values = Mapping[str, Mapping[str, Any]]
 
 
-def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Values]:
-    """Return `contact`, `company` and `owner` of each contact, by id; two statements for any number."""
+def load_values(session: Session, contact_ids: Chosen) -> dict[int, Values]:
+    """Return `contact`, `company` and `owner` of each contact, by id; two statements for any number.
+
+    `contact_ids`: ids, or a select of ids.
+    """
     owner_name = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
     columns = [getattr(Contact, name) for name in _CONTACT]
     company = [getattr(Company, name) for name in _COMPANY]
@@ -46,7 +50,7 @@ def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Value
     return found
 
 
-def _tags(session: Session, contact_ids: Sequence[int]) -> dict[int, list[str]]:
+def _tags(session: Session, contact_ids: Chosen) -> dict[int, list[str]]:
     rows = session.execute(
         select(ContactTag.contact_id, Tag.name)
         .join(Tag, Tag.id == ContactTag.tag_id)

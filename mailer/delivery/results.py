@@ -1,22 +1,23 @@
 """Write down what became of gated messages, in bulk, only where the token is still mine. Safe to repeat."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, Text, Update, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.database import any_row
+from mailer.database import UtcDateTime, any_row, stored_instant
 from mailer.delivery.claim import Claim, build_batch_row, is_mine
 from mailer.delivery.states import Fact, states_before
+from mailer.rowsets import bind_rows, rowset
 from mailer.schema.base import BigInt
 from mailer.schema.delivery import Message, SendBatch
 from mailer.statuses import MessageState
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What one message came to. `fact` decides the state; `reason`, `reply` and `relay_message_id` say more."""
 
     message_id: int
@@ -31,6 +32,19 @@ class Result:
 
 _REPLY_LIMIT = 500
 _AFTER_GATE = (Fact.ACCEPTED, Fact.NOT_SENT, Fact.NO_ANSWER)
+_TARGETS = {
+    Fact.ACCEPTED: MessageState.ACCEPTED,
+    Fact.REFUSED: MessageState.FAILED,
+    Fact.NO_ANSWER: MessageState.UNKNOWN,
+    Fact.NOT_SENT: MessageState.QUEUED,
+    Fact.SKIPPED: MessageState.SKIPPED,
+    Fact.DEFERRED: MessageState.QUEUED,
+}
+_GIVEN = "results"
+_COLUMNS = {
+    "id": BigInt, "token": BigInt, "batch": BigInt, "reason": Text(), "reply": Text(), "at": UtcDateTime(),
+    "relay": Text(), "again": BigInt,
+}  # fmt: skip
 
 
 def record_results(session: Session, results: Sequence[Result]) -> None:
@@ -42,62 +56,54 @@ def record_results(session: Session, results: Sequence[Result]) -> None:
         if fact is Fact.DEFERRED:
             _record_deferred(session, group)
         else:
-            _record(session, fact, group)
+            _record(session, fact, group, None)
 
 
-def _record(session: Session, fact: Fact, results: Sequence[Result]) -> None:
+def _record(session: Session, fact: Fact, results: Sequence[Result], batch_id: int | None) -> None:
+    dialect = session.get_bind().dialect.name
+    rows = [
+        (
+            result.message_id, result.claim.token, result.claim.batch_id, result.reason, result.reply[:_REPLY_LIMIT],
+            stored_instant(session, result.at), result.relay_message_id or None, batch_id,
+        )
+        for result in results
+    ]  # fmt: skip
+    session.connection().execute(_statement(dialect, fact), bind_rows(dialect, _GIVEN, _COLUMNS, rows))
+
+
+@cache
+def _statement(dialect: str, fact: Fact) -> Update:
     """Rows beyond the gate are mine by `gate_token`; rows before it by the batch's token."""
-    target = _target_state(fact)
-    before = [state.value for state in states_before(fact)]
-    values: dict[str, object] = {"state": target.value, "reason": bindparam("b_reason"), "reply": bindparam("b_reply")}
+    given = rowset(dialect, _GIVEN, _COLUMNS)
+    target = _TARGETS[fact]
+    values: dict[str, object] = {"state": target.value, "reason": given.c.reason, "reply": given.c.reply}
     if fact is Fact.ACCEPTED:
-        values |= {"accepted_at": bindparam("b_at"), "relay_message_id": bindparam("b_relay")}
+        values |= {"accepted_at": given.c.at, "relay_message_id": given.c.relay}
     if target is MessageState.QUEUED:
         values["gate_token"] = None
-    statement = (
+    if fact is Fact.DEFERRED:
+        values |= {"batch_id": given.c.again, "attempts": Message.attempts + 1}
+        before: tuple[MessageState, ...] = (MessageState.QUEUED, MessageState.TRANSMITTING)  # before its dot, or at it
+    else:
+        before = states_before(fact)
+    return (
         update(Message)
         .where(
-            Message.id == bindparam("b_id"),
-            or_(*(Message.state == state for state in before)),
-            _is_mine(beyond=fact in _AFTER_GATE),
+            Message.id == given.c.id,
+            Message.batch_id == given.c.batch,  # tokens count from 1 in every batch
+            or_(*(Message.state == state.value for state in before)),
+            _is_mine(given, beyond=fact in _AFTER_GATE),
         )
         .values(values)
     )
-    session.connection().execute(statement, [_parameters(result) for result in results])
 
 
-def _is_mine(*, beyond: bool) -> ColumnElement[bool]:
-    token: ColumnElement[int] = bindparam("b_token", type_=BigInt)
-    batch: ColumnElement[int] = bindparam("b_batch", type_=BigInt)  # tokens count from 1 in every batch
+def _is_mine(given: FromClause, *, beyond: bool) -> ColumnElement[bool]:
+    gated = func.coalesce(Message.gate_token == given.c.token, False)
     if beyond:
-        return and_(Message.gate_token == token, Message.batch_id == batch)
-    leased = any_row(SendBatch, SendBatch.id == Message.batch_id, SendBatch.token == token)
-    return func.coalesce(and_(Message.gate_token == token, Message.batch_id == batch), False) | (
-        (Message.state == MessageState.QUEUED.value) & leased
-    )
-
-
-def _target_state(fact: Fact) -> MessageState:
-    targets = {
-        Fact.ACCEPTED: MessageState.ACCEPTED,
-        Fact.REFUSED: MessageState.FAILED,
-        Fact.NO_ANSWER: MessageState.UNKNOWN,
-        Fact.NOT_SENT: MessageState.QUEUED,
-        Fact.SKIPPED: MessageState.SKIPPED,
-    }
-    return targets[fact]
-
-
-def _parameters(result: Result) -> dict[str, object]:
-    return {
-        "b_id": result.message_id,
-        "b_token": result.claim.token,
-        "b_batch": result.claim.batch_id,
-        "b_reason": result.reason,
-        "b_reply": result.reply[:_REPLY_LIMIT],
-        "b_at": result.at,
-        "b_relay": result.relay_message_id or None,
-    }
+        return gated
+    leased = any_row(SendBatch, SendBatch.id == given.c.batch, SendBatch.token == given.c.token)
+    return or_(gated, and_(Message.state == MessageState.QUEUED.value, leased))
 
 
 def _record_deferred(session: Session, results: Sequence[Result]) -> None:
@@ -112,21 +118,4 @@ def _record_deferred(session: Session, results: Sequence[Result]) -> None:
             continue
         again = build_batch_row(claim.sending_id, claim.provider, claim.ordinal, not_before=retry_at)
         batch_id = session.scalars(insert(SendBatch).returning(SendBatch.id), [again]).one()
-        statement = (
-            update(Message)
-            .where(
-                Message.id == bindparam("b_id"),
-                Message.batch_id == claim.batch_id,
-                or_(Message.state == MessageState.QUEUED.value, Message.state == MessageState.TRANSMITTING.value),
-                _is_mine(beyond=False),
-            )
-            .values(
-                state=MessageState.QUEUED.value,
-                batch_id=batch_id,
-                gate_token=None,
-                attempts=Message.attempts + 1,
-                reason=bindparam("b_reason"),
-                reply=bindparam("b_reply"),
-            )
-        )
-        session.connection().execute(statement, [_parameters(result) for result in group])
+        _record(session, Fact.DEFERRED, group, batch_id)
