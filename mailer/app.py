@@ -23,6 +23,7 @@ from mailer.contacts import views as contact_views
 from mailer.content import views as designs
 from mailer.context import Context
 from mailer.delivery.views import browser
+from mailer.delivery.views import domains as domain_pages
 from mailer.followups import views as followup_views
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
@@ -63,6 +64,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     contact_views.field_pages,
     settings.pages,
     settings.sender_pages,
+    domain_pages.pages,
     staff.pages,
     staff.audit_pages,
 )

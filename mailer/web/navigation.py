@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         (
             Entry("settings.show", _("Workspace"), "sliders", ("settings.",)),
             Entry("senders.index", _("Sender profiles"), "person-badge", ("senders.",)),
+            Entry("domains.index", _("Sending domains"), "globe2", ("domains.",)),
             Entry("topics.index", _("Topics"), "tags", ("topics.",)),
             Entry("fields.index", _("Own fields"), "input-cursor-text", ("fields.",)),
             Entry("staff.index", _("Staff"), "people-fill", ("staff.",)),

@@ -65,6 +65,15 @@ STATE_WORDS: dict[str, StateWord] = {
     "review": StateWord(_("Watch"), "eye", "warn"),
     "throttled": StateWord(_("Slowed down"), "speedometer", "warn"),
     "disabled": StateWord(_("Disabled"), "slash-circle", "bad"),
+    # sending domains and their keys
+    "domain_ok": StateWord(_("Fine"), "check2-circle", "ok"),
+    "domain_warn": StateWord(_("Could be better"), "exclamation-triangle", "warn"),
+    "domain_fail": StateWord(_("To mend"), "x-octagon", "bad"),
+    "domain_unknown": StateWord(_("Could not be checked"), "question-lg", "warn"),
+    "domain_unchecked": StateWord(_("Not checked yet"), "circle"),
+    "key_active": StateWord(_("Signs mails"), "check2-circle", "ok"),
+    "key_ready": StateWord(_("Published, not in use"), "pause-fill", "info"),
+    "key_waiting": StateWord(_("Waits for its record"), "hourglass", "warn"),
     # follow-ups
     "done": StateWord(_("Done"), "check2-circle", "ok"),
     "to_do": StateWord(_("To do"), "check2-square"),

@@ -181,7 +181,7 @@ def _review_values(session: Session, campaign: Campaign) -> dict[str, Any]:
     zone = get_workspace(session).timezone
     local = campaign.send_at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if campaign.send_at else ""
     return {
-        "findings": [(finding, _place(finding)) for finding in findings],
+        "findings": [(finding, _mend_address(campaign, finding)) for finding in findings],
         "is_blocked": bool(blockers(findings)),
         "numbers": facts.audience,
         "reasons": audience.COUNTED,
@@ -189,9 +189,12 @@ def _review_values(session: Session, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _place(finding: Finding) -> str:
-    """Return the step that mends a finding."""
-    return finding.where if finding.where in STEPS else "content"
+def _mend_address(campaign: Campaign, finding: Finding) -> str:
+    """Return the page that mends a finding: a step, or the sending domains; empty for the page that it stands on."""
+    if finding.where == "domains":
+        return url_for("domains.index")
+    step = finding.where if finding.where in STEPS else "content"
+    return "" if step == "review" else _address(campaign.public_id, step)
 
 
 def _marks(session: Session, campaign: Campaign) -> dict[str, str]:
