@@ -15,6 +15,7 @@ from mailer.migrations.runner import migrate
 from mailer.settings import Settings
 from mailer.tokens import manage_token, new_keys
 from tests.browser.chromium import launch_options
+from tests.support.domain import make_checked_domain
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.webserver import serve_pages
 
@@ -34,6 +35,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     """Return every page that is worth a picture, by name."""
     key, path = make_upload(ctx, "fair-in-oslo.csv")
     path.write_text(CSV, encoding="utf-8")
+    domain = make_checked_domain(ctx)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -69,6 +71,9 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "settings": "/settings",
         "senders": "/senders",
         "sender-new": "/senders/new",
+        "domains": "/domains",
+        "domain": f"/domains/{domain.public_id}",
+        "domain-new": "/domains/new",
         "staff": "/staff",
         "staff-new": "/staff/new",
         "audit": "/audit",

@@ -19,6 +19,7 @@ from mailer.schema.accounts import AuditEvent
 from mailer.schema.transports import DkimKey, SendingDomain
 from mailer.tokens import new_keys
 from tests.support.dns_server import DnsServer, run_dns_server
+from tests.support.domain import publish as put_up
 from tests.support.make import make_sender
 
 MAIL = b"From: news@example.com\r\nSubject: x\r\n\r\nbody\r\n"
@@ -50,11 +51,8 @@ def keys_of(ctx: Context, row: SendingDomain) -> list[DkimKey]:
 
 def publish(ctx: Context, dns: DnsServer, row: SendingDomain) -> None:
     """Put up every record that the page shows, and mail exchangers."""
-    with ctx.read() as session:
-        for record in domain_service.list_domain_records(session, ctx, row):
-            dns.put(record.name, record.type, record.value)
+    put_up(ctx, dns, row)
     dns.put("sendgrid.net", "TXT", "v=spf1 ip4:192.0.2.0/24 ~all")
-    dns.put("example.com", "MX", "10 mx.example.com.")
     dns.put("bounce.example.com", "MX", "10 mx.example.com.")
 
 
