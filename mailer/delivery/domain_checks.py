@@ -223,7 +223,8 @@ def _check_mx(dns: Dns, domain: str) -> Check:
 
 def _check_bounce_mx(dns: Dns, bounce_domain: str) -> Check:
     if is_special(bounce_domain):
-        what = f"bounces go to {bounce_domain}, which is only good for trying things out"
+        where = f"bounces go to {bounce_domain}, which" if bounce_domain else "no bounce domain is set, which"
+        what = f"{where} is only good for trying things out"
         return Check("bounce_mx", bounce_domain, Light.WARN, what, "set MAILER_BOUNCE_DOMAIN to a domain of your own")
     hosts = dns.exchanges(bounce_domain)
     if hosts and "." not in hosts:
@@ -256,7 +257,8 @@ def _alignment(setup: Setup, name: str, *, by_key: bool, by_envelope: bool, has_
     if by_key and by_envelope:
         return Check("alignment", name, Light.OK, f"From {name} is aligned by signature and by envelope sender")
     if by_key:
-        what = f"From {name} is aligned by its signature; the envelope sender ({setup.bounce_domain}) is not"
+        whose = f"({setup.bounce_domain}) " if setup.bounce_domain else ""
+        what = f"From {name} is aligned by its signature; the envelope sender {whose}is not"
         return Check("alignment", name, Light.OK, what)
     if not has_active:
         what = f"mails from {name} are not signed, so receivers cannot tell them from forgeries"

@@ -76,7 +76,7 @@ def create_key(ctx: Context, domain_id: int, algorithm: str, *, by: int | None =
 
 def _make_key(ctx: Context, domain: str, algorithm: str) -> DkimKey:
     """Return an unsaved key; RSA takes a tenth of a second, so it is made outside the transaction."""
-    selector = f"{algorithm[0]}{utc_now():%y%m%d}{secrets.token_hex(2)}"
+    selector = f"{algorithm[0]}{utc_now():%y%m%d}-{secrets.token_hex(2)}"
     der = generate_key(algorithm)
     return DkimKey(
         selector=selector,
