@@ -9,10 +9,12 @@ List-Unsubscribe URLs into uselessness. Bodies arrive as finished quoted-printab
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from mailer.delivery.attachments import Attachment, encode_attachment
 
 _CRLF = b"\r\n"
 _MAX_WORD = 75  # RFC 2047, section 2
@@ -116,10 +118,10 @@ class Skeleton:
         return b"".join(parts)
 
 
-def build_skeleton(spec: SkeletonSpec) -> Skeleton:
-    """Return the skeleton of `spec`.
+def build_skeleton(spec: SkeletonSpec, attachments: Sequence[Attachment] = ()) -> Skeleton:
+    """Return the skeleton of `spec`; attached files are encoded here, once, and stand in its end.
 
-    The boundary begins with `=_`, which quoted-printable text never contains (RFC 2045, section 6.7).
+    Boundaries begin with `=_`, which neither quoted-printable text nor base64 contains (RFC 2045, section 6.7).
 
     Raises:
         ValueError: a fixed header cannot be written as asked.
@@ -135,15 +137,32 @@ def build_skeleton(spec: SkeletonSpec) -> Skeleton:
         head.append(b"Auto-Submitted: auto-generated\r\n")
     head += [_extra_header(name, value) for name, value in spec.extra_headers]
     head.append(b"MIME-Version: 1.0\r\n")
-    if not spec.has_html:
-        return Skeleton(b"".join(head), _part_head(b"plain") + _CRLF, b"", _CRLF, has_html=False)
-    boundary = b"=_" + hashlib.blake2b(b"".join(head), digest_size=12).hexdigest().encode()
-    head.append(b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n')
+    mark = hashlib.blake2b(b"".join(head), digest_size=12).hexdigest().encode()
+    bodies = _alternative(b"=_" + mark) if spec.has_html else Skeleton(b"", _part_head(b"plain") + _CRLF, b"", _CRLF)
+    if attachments:
+        bodies = _mixed(b"=_m" + mark, bodies, attachments)
+    head.append(bodies.head)
+    return Skeleton(b"".join(head), bodies.before_text, bodies.before_html, bodies.end, has_html=spec.has_html)
+
+
+def _alternative(boundary: bytes) -> Skeleton:
+    """Return text and HTML as two forms of the same (RFC 2046, section 5.1.4)."""
     return Skeleton(
-        head=b"".join(head),
+        head=b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n',
         before_text=_CRLF + b"--" + boundary + _CRLF + _part_head(b"plain") + _CRLF,
         before_html=_CRLF + b"--" + boundary + _CRLF + _part_head(b"html") + _CRLF,
         end=_CRLF + b"--" + boundary + b"--" + _CRLF,
+    )
+
+
+def _mixed(boundary: bytes, bodies: Skeleton, attachments: Sequence[Attachment]) -> Skeleton:
+    """Return `bodies` as the first part of several, the attached files behind it (RFC 2046, section 5.1.3)."""
+    parts = [_CRLF + b"--" + boundary + _CRLF + encode_attachment(one) for one in attachments]
+    return Skeleton(
+        head=b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n',
+        before_text=_CRLF + b"--" + boundary + _CRLF + bodies.head + bodies.before_text,
+        before_html=bodies.before_html,
+        end=b"".join([bodies.end.removesuffix(_CRLF), *parts, b"--" + boundary + b"--" + _CRLF]),
     )
 
 
