@@ -15,19 +15,19 @@ from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_views
 from mailer.assets import templates_dir
 from mailer.bounces import views as bounce_pages
-from mailer.campaigns.views import control
+from mailer.campaigns.views import control, unknowns
 from mailer.campaigns.views import pages as campaign_pages
 from mailer.catcher import views as inbox
 from mailer.consent.views import public_pages, staff_pages
 from mailer.contacts import views as contact_views
 from mailer.content import views as designs
 from mailer.context import Context
-from mailer.delivery.views import browser
+from mailer.delivery.views import browser, transports
 from mailer.delivery.views import domains as domain_pages
 from mailer.followups import views as followup_views
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
-from mailer.reports.views import contact, dashboard, rates
+from mailer.reports.views import contact, dashboard, operations, rates
 from mailer.segments.views import pages as segment_pages
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
@@ -50,6 +50,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     import_pages.pages,
     campaign_pages.pages,
     control.pages,
+    unknowns.pages,
     campaign_report.pages,
     segment_pages.pages,
     action_views.pages,
@@ -57,6 +58,8 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     followup_views.pages,
     designs.pages,
     rates.pages,
+    operations.pages,
+    transports.pages,
     bounce_pages.pages,
     staff_pages.suppression_pages,
     staff_pages.topic_pages,

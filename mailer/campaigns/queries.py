@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.context import Context
 from mailer.delivery import queries as delivery
 from mailer.delivery.queries import Progress
 from mailer.errors import NotFoundError
 from mailer.schema.campaigns import Campaign, CampaignSegment
-from mailer.schema.delivery import Sending
+from mailer.schema.delivery import Message, Sending
 from mailer.schema.segments import Segment
 from mailer.statuses import MessageState, SendingState
 
@@ -64,12 +65,19 @@ def show_status(session: Session, campaign: Campaign, sending: Sending | None) -
     return delivery.display_state(session, sending)
 
 
-def get_progress(session: Session, campaign: Campaign) -> Progress:
+def get_progress(session: Session, ctx: Context, campaign: Campaign) -> Progress:
     """Return where a campaign stands; a draft has no messages."""
     if campaign.sending_id is None:
         empty = {state.value: 0 for state in MessageState}
         return Progress(SendingState(campaign.status), "", empty, {}, 0.0, None)
-    return delivery.get_progress(session, delivery.get_sending(session, campaign.sending_id))
+    return delivery.get_progress(session, ctx, delivery.get_sending(session, campaign.sending_id))
+
+
+def keep_own_messages(session: Session, campaign: Campaign, ids: Sequence[int]) -> list[int]:
+    """Return those of `ids` that are messages of the campaign."""
+    return list(
+        session.scalars(select(Message.id).where(Message.sending_id == campaign.sending_id, Message.id.in_(ids)))
+    )
 
 
 def list_segments(session: Session, campaign_id: int, mode: str) -> Sequence[Segment]:

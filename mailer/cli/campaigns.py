@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from mailer.addresses import PROVIDER_NAMES
 from mailer.campaigns import queries, service
 from mailer.campaigns.spec import parse_campaign_file
 from mailer.cli.output import json_option, number, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.context import Context
+from mailer.delivery.why import why_not_moving
 from mailer.errors import InputError
 
 id_argument = click.argument("campaign_id", metavar="ID", type=number)
@@ -121,17 +123,31 @@ def cancel(*, campaign_id: int, as_json: bool) -> None:
 
 @campaigns.command()
 @id_argument
+@click.argument("provider", metavar="PROVIDER", type=click.Choice(PROVIDER_NAMES))
+@json_option
+@telling_errors
+def release(*, campaign_id: int, provider: str, as_json: bool) -> None:
+    """Let mails to a mailbox provider go again that were held after it refused the sender."""
+    with opened() as ctx:
+        service.release_provider_hold(ctx, campaign_id, provider)
+        _print_status(ctx, campaign_id, as_json=as_json)
+
+
+@campaigns.command()
+@id_argument
 @json_option
 @telling_errors
 def status(*, campaign_id: int, as_json: bool) -> None:
-    """Say where it stands: messages by state, skipped by reason, rate, time left."""
+    """Say where it stands: messages by state, skipped by reason, rate, time left, and what it waits for."""
     with opened() as ctx:
         _print_status(ctx, campaign_id, as_json=as_json)
 
 
 def _print_status(ctx: Context, campaign_id: int, *, as_json: bool) -> None:
     with ctx.read() as session:
-        progress = queries.get_progress(session, queries.get_campaign(session, campaign_id))
+        campaign = queries.get_campaign(session, campaign_id)
+        progress = queries.get_progress(session, ctx, campaign)
+        causes = why_not_moving(session, ctx, campaign.sending_id) if campaign.sending_id else []
     print_mapping(
         {
             "id": campaign_id,
@@ -141,6 +157,9 @@ def _print_status(ctx: Context, campaign_id: int, *, as_json: bool) -> None:
             "skipped": progress.skipped,
             "rate_per_second": progress.rate_per_second,
             "eta_seconds": progress.eta_seconds,
+            "waiting": [
+                {"code": cause.code.value, "what": cause.what, "until": cause.until, **cause.detail} for cause in causes
+            ],
         },
         as_json=as_json,
     )

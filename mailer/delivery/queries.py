@@ -9,11 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
+from mailer.context import Context
 from mailer.errors import NotFoundError
 from mailer.schema.contacts import Address
-from mailer.schema.delivery import Event, Message, Sending
+from mailer.schema.delivery import Event, Message, SendBatch, Sending
 from mailer.schema.workspace import Workspace
-from mailer.statuses import HoldReason, MessageState, SendingClass, SendingState
+from mailer.statuses import BatchState, HoldReason, MessageState, SendingClass, SendingState
 
 RATE_WINDOW = timedelta(seconds=20)
 
@@ -54,10 +55,11 @@ def count_states(session: Session, sending_id: int) -> tuple[dict[str, int], dic
     return states, skipped
 
 
-def get_progress(session: Session, sending: Sending) -> Progress:
-    """Return where a sending stands now."""
+def get_progress(session: Session, ctx: Context, sending: Sending) -> Progress:
+    """Return where a sending stands now; the rate is that of the last 20 seconds."""
     states, skipped = count_states(session, sending.id)
-    since = utc_now() - RATE_WINDOW
+    now = utc_now()
+    since = max(now - RATE_WINDOW, sending.started_at or now - RATE_WINDOW)
     recent = session.scalar(
         select(func.count())
         .select_from(Message)
@@ -67,11 +69,30 @@ def get_progress(session: Session, sending: Sending) -> Progress:
             Message.accepted_at > since,
         )
     )
-    rate = round((recent or 0) / RATE_WINDOW.total_seconds(), 1)
+    rate = round((recent or 0) / max(1.0, (now - since).total_seconds()), 1)
     left = states[MessageState.QUEUED] + states[MessageState.TRANSMITTING]
     status, reason = display_state(session, sending)
-    eta = 0 if not left else round(left / rate) if rate else None
-    return Progress(status, reason, states, skipped, rate, eta)
+    eta = _time_left(session, ctx, sending, left, rate) if status is SendingState.SENDING else None
+    return Progress(status, reason, states, skipped, rate, 0 if not left else eta)
+
+
+def _time_left(session: Session, ctx: Context, sending: Sending, left: int, rate: float) -> int | None:
+    """Return seconds until the last mail at today's pace; not before those that wait for another try are due."""
+    now = ctx.clock.now()
+    later = (SendBatch.sending_id == sending.id, SendBatch.state == BatchState.READY.value, SendBatch.not_before > now)
+    last = session.scalar(select(func.max(SendBatch.not_before)).where(*later))
+    if last is None:
+        return round(left / rate) if rate else None
+    waiting = session.scalar(
+        select(func.count())
+        .select_from(Message)
+        .join(SendBatch, SendBatch.id == Message.batch_id)
+        .where(*later, Message.state == MessageState.QUEUED.value)
+    )
+    at_once = left - (waiting or 0)
+    if at_once > 0 and not rate:
+        return None
+    return max(round(at_once / rate) if at_once > 0 else 0, round((last - now).total_seconds()))
 
 
 def display_state(session: Session, sending: Sending) -> tuple[SendingState, str]:
@@ -101,26 +122,30 @@ class MessageLine:
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
-def iter_messages(session: Session, sending_id: int, *, page: int = 1000) -> Iterator[MessageLine]:
-    """Yield every message of a sending with its events, by id, in keyset pages."""
+def iter_messages(
+    session: Session, sending_id: int | None, *, state: str = "", page: int = 1000
+) -> Iterator[MessageLine]:
+    """Yield every message of a sending, of all sendings for None, with its events, by id, in keyset pages."""
     after = 0
-    while lines := list_messages(session, sending_id, after_id=after, limit=page):
+    while lines := list_messages(session, sending_id, after_id=after, limit=page, state=state):
         yield from lines
         after = lines[-1].id
 
 
 def list_messages(
-    session: Session, sending_id: int, *, after_id: int = 0, limit: int = 100, state: str = ""
+    session: Session, sending_id: int | None, *, after_id: int = 0, limit: int = 100, state: str = ""
 ) -> list[MessageLine]:
-    """Return one page of messages by id, their events with them."""
+    """Return one page of messages by id, their events with them; of all sendings for None."""
     query = (
         select(Message, func.coalesce(Message.to_address, Address.email), Sending.key_id)
         .join(Sending, Sending.id == Message.sending_id)
         .outerjoin(Address, Address.id == Message.address_id)
-        .where(Message.sending_id == sending_id, Message.id > after_id)
+        .where(Message.id > after_id)
         .order_by(Message.id)
         .limit(limit)
     )
+    if sending_id is not None:
+        query = query.where(Message.sending_id == sending_id)
     if state:
         query = query.where(Message.state == state)
     rows = session.execute(query).all()
@@ -144,7 +169,7 @@ def _events_of(session: Session, message_ids: Sequence[int]) -> dict[int, list[d
     if not message_ids:
         return {}
     rows = session.scalars(
-        select(Event).where(Event.message_id.between(message_ids[0], message_ids[-1])).order_by(Event.id)
+        select(Event).where(Event.message_id.in_(message_ids)).order_by(Event.message_id, Event.id)
     )
     found: dict[int, list[dict[str, Any]]] = {}
     for event in rows:

@@ -6,7 +6,7 @@ permits a message of that sending.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, case, insert, select, update
@@ -37,6 +37,7 @@ from mailer.statuses import (
     SuppressionReason,
 )
 
+RESEND_SPAN = timedelta(hours=1)
 Insert = postgresql.Insert | sqlite.Insert
 
 
@@ -345,21 +346,27 @@ def _recompute_engagement(session: Session, contact_id: int) -> None:
 def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:
     """Queue an unknown message again because a person asked for it; the caller writes the audit line.
 
-    The second copy passes the same gate and carries the same Message-ID. False where it is not unknown any more.
+    The second copy passes the same gate and carries the same Message-ID; its sending gets an hour where its time is
+    over. False where it is not unknown any more.
+
+    Raises:
+        ConflictError: its sending was cancelled.
     """
     message = session.get(Message, message_id, with_for_update=True)
     if message is None or MessageState(message.state) not in states_before(Fact.RESEND):
         return False
+    sending = _locked(session, message.sending_id)
+    if sending.state == SendingState.CANCELLED:
+        raise ConflictError("its sending was cancelled")
+    if sending.send_until is not None:
+        sending.send_until = max(sending.send_until, ctx.clock.now() + RESEND_SPAN)
     old = session.get_one(SendBatch, message.batch_id)
     again = build_batch_row(message.sending_id, old.provider, old.ordinal, not_before=ctx.clock.now())
     (batch_id,) = add_batches(session, [again])
     message.state, message.reason, message.batch_id = MessageState.QUEUED.value, "resend", batch_id
-    message.gate_token = None
-    session.execute(
-        update(Sending)
-        .where(Sending.id == message.sending_id, Sending.state == SendingState.FINISHED.value)
-        .values(state=SendingState.SENDING.value, finished_at=None)
-    )
+    message.gate_token, message.repeats = None, message.repeats + 1
+    if sending.state == SendingState.FINISHED:
+        sending.state, sending.finished_at = SendingState.SENDING.value, None
     session.flush()
     ctx.ring(session, SEND_DUE)
     return True

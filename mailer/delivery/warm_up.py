@@ -5,6 +5,7 @@ of it was used and at most 5 % of its mails were put off. What a day has used is
 not know it, from the ledger.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from mailer.accounts.service import record_audit
 from mailer.context import Context
 from mailer.delivery.throttle import Budget, Throttle
+from mailer.errors import NotFoundError
 from mailer.schema.delivery import Message, Sending
 from mailer.schema.transports import SendingDomain
 from mailer.schema.workspace import Sender
@@ -57,6 +59,42 @@ def end_warm_up(session: Session, domain: SendingDomain, *, by: int | None = Non
     """Take the limit away: the domain is warm; audited."""
     domain.warm_up_from = domain.warm_up_day = None
     record_audit(session, "delivery.end_warm_up", by=by, actor=actor, subject=("sending_domain", domain.id))
+
+
+def set_warm_up(ctx: Context, public_id: uuid.UUID, *, begins: bool, by: int | None = None) -> None:
+    """Begin or end the warm-up of a sending domain; NotFoundError where there is none."""
+    with ctx.write() as session:
+        row = session.scalar(select(SendingDomain).where(SendingDomain.public_id == public_id))
+        if row is None:
+            raise NotFoundError("no such sending domain")
+        if begins:
+            start_warm_up(session, ctx, row, by=by)
+        else:
+            end_warm_up(session, row, by=by)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A sending domain as pages show it; `limit` and `left` are None where it is warm."""
+
+    public_id: uuid.UUID
+    domain: str
+    since: datetime | None
+    limit: int | None
+    left: int | None
+
+
+def list_warm_ups(session: Session, ctx: Context) -> list[WarmUp]:
+    """Return the sending domains by name, each with what it may send today."""
+    rows = session.scalars(select(SendingDomain).order_by(SendingDomain.domain)).all()
+    return [_show(session, ctx, row) for row in rows]
+
+
+def _show(session: Session, ctx: Context, row: SendingDomain) -> WarmUp:
+    if row.warm_up_from is None:
+        return WarmUp(row.public_id, row.domain, None, None, None)
+    left = count_left(session, ctx, f"@{row.domain}")
+    return WarmUp(row.public_id, row.domain, row.warm_up_from, daily_budget(row.warm_up_step), left)
 
 
 def load_budget(session: Session, ctx: Context, email: str) -> Budget | None:

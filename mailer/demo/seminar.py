@@ -164,7 +164,7 @@ def follow(stage: Stage, campaign_id: int, title: str, meanwhile: Callable[[], N
 def _look(stage: Stage, campaign_id: int, told: Callable[[int], None], meanwhile: Callable[[], None]) -> bool:
     meanwhile()
     with stage.ctx.read() as session:
-        progress = campaigns.get_progress(session, campaigns.get_campaign(session, campaign_id))
+        progress = campaigns.get_progress(session, stage.ctx, campaigns.get_campaign(session, campaign_id))
     if progress.reason:
         raise SetupError(f"the campaign is held: {progress.reason}")
     told(progress.states[MessageState.ACCEPTED] + progress.states[MessageState.FAILED])

@@ -24,7 +24,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         "",
         (
             Entry("dashboard.show", _("Dashboard"), "grid-1x2"),
-            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.")),
+            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.", "unknowns.")),
             Entry("followups.index", _("Follow-ups"), "check2-square", ("followups.",)),
         ),
     ),
@@ -39,6 +39,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
     (
         _("Deliverability"),
         (
+            Entry("operations.show", _("Operations"), "speedometer", ("operations.",)),
             Entry("rates.show", _("Bounces and rates"), "activity", ("rates.", "bounces.")),
             Entry("suppressions.index", _("Suppressions"), "slash-circle", ("suppressions.",)),
             Entry("inbox.index", _("Inbox of the catcher"), "inbox", ("inbox.",)),
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
             Entry("settings.show", _("Workspace"), "sliders", ("settings.",)),
             Entry("senders.index", _("Sender profiles"), "person-badge", ("senders.",)),
             Entry("domains.index", _("Sending domains"), "globe2", ("domains.",)),
+            Entry("transports.index", _("Transports"), "signpost-split", ("transports.",)),
             Entry("topics.index", _("Topics"), "tags", ("topics.",)),
             Entry("fields.index", _("Own fields"), "input-cursor-text", ("fields.",)),
             Entry("staff.index", _("Staff"), "people-fill", ("staff.",)),

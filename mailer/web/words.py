@@ -65,6 +65,14 @@ STATE_WORDS: dict[str, StateWord] = {
     "review": StateWord(_("Watch"), "eye", "warn"),
     "throttled": StateWord(_("Slowed down"), "speedometer", "warn"),
     "disabled": StateWord(_("Disabled"), "slash-circle", "bad"),
+    # relays
+    "works": StateWord(_("Works"), "check2-circle", "ok"),
+    "spare": StateWord(_("Spare"), "life-preserver", "info"),
+    "failing": StateWord(_("Failed lately"), "exclamation-triangle", "warn"),
+    "resting": StateWord(_("Rests"), "moon", "bad"),
+    "off": StateWord(_("Off"), "power"),
+    "unpermitted": StateWord(_("Not permitted"), "shield-exclamation", "bad"),
+    "unused": StateWord(_("Not in use"), "dash-lg"),
     # sending domains and their keys
     "domain_ok": StateWord(_("Fine"), "check2-circle", "ok"),
     "domain_warn": StateWord(_("Could be better"), "exclamation-triangle", "warn"),

@@ -60,7 +60,7 @@ def _launch(ctx: Context, **overrides: Any) -> Campaign:
 
 def _status(ctx: Context, campaign: Campaign) -> tuple[str, str, dict[str, int]]:
     with ctx.read() as session:
-        progress = queries.get_progress(session, queries.get_campaign(session, campaign.id))
+        progress = queries.get_progress(session, ctx, queries.get_campaign(session, campaign.id))
     return progress.status, progress.reason, {state: n for state, n in progress.states.items() if n}
 
 

@@ -109,6 +109,14 @@ def resume(public_id: uuid.UUID) -> ResponseReturnValue:
     return done(_("It goes on."), _report(public_id))
 
 
+@pages.post("/release")
+@access(*MARKETING, *OPERATIONS)
+def release_provider(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Let mails to a mailbox provider go again that were held after it refused the sender."""
+    service.release_provider_hold(app_context(), _id_of(public_id), form_text("provider"), by=who().id)
+    return done(_("Released."), _report(public_id))
+
+
 @pages.post("/cancel")
 @access(*MARKETING, *OPERATIONS)
 def cancel(public_id: uuid.UUID) -> ResponseReturnValue:

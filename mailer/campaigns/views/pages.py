@@ -245,6 +245,7 @@ def _read_setup(session: Session) -> dict[str, Any]:
         "topic_id": topics.get(form_text("topic_id")),
         "track_opens": form_text("track_opens") == "1",
         "track_clicks": form_text("track_clicks") == "1",
+        "keeps_quiet_hours": form_text("keeps_quiet_hours") == "1",
         "rate_per_second": int(rate) or None if rate else None,
     }
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.campaigns.queries import get_by_public_id, get_progress
 from mailer.delivery.queries import get_sending
+from mailer.delivery.why import why_not_moving
 from mailer.reports import campaign_figures
 from mailer.reports.campaign_figures import REACTIONS, Curve, RecipientLine
 from mailer.schema.campaigns import Campaign
@@ -86,7 +87,8 @@ def recipients(public_id: uuid.UUID) -> ResponseReturnValue:
 
 
 def _live(session: Session, campaign: Campaign) -> dict[str, Any]:
-    progress = get_progress(session, campaign)
+    ctx = app_context()
+    progress = get_progress(session, ctx, campaign)
     figures = (
         campaign_figures.get_campaign_figures(session, campaign.sending_id) if campaign.sending_id is not None else None
     )
@@ -95,6 +97,7 @@ def _live(session: Session, campaign: Campaign) -> dict[str, Any]:
         "progress": progress,
         "figures": figures,
         "is_moving": progress.status in MOVING,
+        "causes": why_not_moving(session, ctx, campaign.sending_id) if campaign.sending_id else [],
         "plot": None,
     }
 

@@ -1,0 +1,33 @@
+"""Operations: queue age, what runs and why it waits, relays, workers, and the button that stops everything."""
+
+from typing import Any
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from mailer.delivery.transport_service import list_lines
+from mailer.reports.operations import get_operations
+from mailer.web.access import MARKETING, OPERATIONS, access
+from mailer.web.requests import app_context
+
+pages = Blueprint("operations", __name__, url_prefix="/operations")
+
+
+@pages.get("")
+@access(*MARKETING, *OPERATIONS)
+def show() -> ResponseReturnValue:
+    """Show where everything stands."""
+    return render_template("admin/reports/operations.html", **_values())
+
+
+@pages.get("/live")
+@access(*MARKETING, *OPERATIONS)
+def live() -> ResponseReturnValue:
+    """Return the part that moves, as a fragment that asks again."""
+    return render_template("admin/reports/operations_live.html", **_values())
+
+
+def _values() -> dict[str, Any]:
+    ctx = app_context()
+    with ctx.read() as session:
+        return {"operations": get_operations(session, ctx), "relays": list_lines(session, ctx)}
