@@ -67,6 +67,20 @@ class CampaignSegment(Base):
     mode: Mapped[str] = mapped_column(String(20), primary_key=True)
 
 
+class CampaignAttachment(Base):
+    """A file that a draft is to carry; what is sent stands at its content version."""
+
+    __tablename__ = "campaign_attachment"
+    __table_args__ = (Index("ix_campaign_attachment_campaign_id", "campaign_id", "id"),)
+
+    id: Mapped[Id]
+    campaign_id: Mapped[Big] = mapped_column(refers("campaign.id", ondelete="CASCADE"))
+    attachment_id: Mapped[Big] = mapped_column(refers("attachment.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+
+
 class TestSending(Base):
     """A test mail of a campaign: outside its statistics."""
 

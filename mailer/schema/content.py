@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, Text, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
 
 from mailer.schema.base import Base, Big, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 from mailer.statuses import ActionKind, LinkResponse
@@ -40,6 +40,32 @@ class ContentVersion(Base):
     text: Mapped[str] = mapped_column(Text)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
+
+
+class Attachment(Base):
+    """A file that mails carry, kept once however often it is attached; `content_hash` is BLAKE2b of `data`, in hex."""
+
+    __tablename__ = "attachment"
+
+    id: Mapped[Id]
+    content_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    size: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime]
+
+
+class VersionAttachment(Base):
+    """A file of a content version, under the name that readers see."""
+
+    __tablename__ = "version_attachment"
+    __table_args__ = (UniqueConstraint("content_version_id", "ordinal"),)
+
+    id: Mapped[Id]
+    content_version_id: Mapped[Big] = mapped_column(refers("content_version.id"))
+    ordinal: Mapped[int]
+    attachment_id: Mapped[Big] = mapped_column(refers("attachment.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
 
 
 class TrackedLink(Base):

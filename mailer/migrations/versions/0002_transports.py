@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _create_attachments()
     op.create_table(
         "sending_domain",
         sa.Column("id", BigInt, nullable=False),
@@ -133,7 +134,58 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("keeps_quiet_hours", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
+def _create_attachments() -> None:
+    op.create_table(
+        "attachment",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
+        sa.UniqueConstraint("content_hash", name=op.f("uq_attachment_content_hash")),
+    )
+    op.create_table(
+        "version_attachment",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("content_version_id", BigInt, nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("attachment_id", BigInt, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_version_id"], ["content_version.id"], name=op.f("fk_version_attachment_content_version_id")
+        ),
+        sa.ForeignKeyConstraint(["attachment_id"], ["attachment.id"], name=op.f("fk_version_attachment_attachment_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_version_attachment")),
+        sa.UniqueConstraint(
+            "content_version_id", "ordinal", name=op.f("uq_version_attachment_content_version_id_ordinal")
+        ),
+    )
+    op.create_table(
+        "campaign_attachment",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("campaign_id", BigInt, nullable=False),
+        sa.Column("attachment_id", BigInt, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_campaign_attachment_campaign_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["attachment_id"], ["attachment.id"], name=op.f("fk_campaign_attachment_attachment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign_attachment")),
+    )
+    with op.batch_alter_table("campaign_attachment", schema=None) as batch_op:
+        batch_op.create_index("ix_campaign_attachment_campaign_id", ["campaign_id", "id"], unique=False)
+
+
 def downgrade() -> None:
+    op.drop_table("campaign_attachment")
+    op.drop_table("version_attachment")
+    op.drop_table("attachment")
     with op.batch_alter_table("campaign", schema=None) as batch_op:
         batch_op.drop_column("keeps_quiet_hours")
 
