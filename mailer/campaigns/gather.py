@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.campaigns import audience
+from mailer.campaigns.attach import list_files
 from mailer.campaigns.review import Facts
 from mailer.clock import utc_now
 from mailer.content.check import Finding, Level
@@ -47,6 +48,7 @@ def build_content_spec(session: Session, campaign: Campaign) -> ContentSpec:
         data=_merged(defaults, campaign.data),
         links=tuple(_with_segment_ids(session, link) for link in campaign.links),
         is_marketing=not campaign.is_transactional,
+        attachments=tuple(list_files(session, campaign.id)),
     )
 
 
@@ -93,6 +95,7 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
         timezone=get_workspace(session).timezone,
         warm_up_left=_warm_up_left(session, ctx, campaign, sender),
         recent_names=_sent_lately(session, campaign),
+        attached_bytes=sum(file.size for file in list_files(session, campaign.id)),
         **_identity(session, ctx, sender),
     )
 

@@ -13,6 +13,7 @@ from mailer.content.check import Finding, Level
 from mailer.delivery.domains import Light, Standing
 
 CHECKS_KEEP = timedelta(days=7)
+ATTACHED_AMBER, ATTACHED_RED = 2**20, 5 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Facts:
     timezone: str = "UTC"
     warm_up_left: int | None = None
     recent_names: Sequence[str] = ()
+    attached_bytes: int = 0
     is_outside: bool = False
     standing: Standing = field(default_factory=Standing)
     checked_ago: timedelta = timedelta()
@@ -66,6 +68,10 @@ def _setup(facts: Facts) -> Iterator[Finding]:
         yield Finding("no_subject", Level.RED, "the subject is empty", "setup", "write one")
     if not facts.topic and not facts.is_transactional:
         yield Finding("no_topic", Level.RED, "no topic is chosen", "setup", "people subscribe to topics: choose one")
+    if facts.attached_bytes > ATTACHED_AMBER:
+        level = Level.RED if facts.attached_bytes > ATTACHED_RED else Level.AMBER
+        what = f"each mail carries {facts.attached_bytes / 2**20:.1f} MB of attached files"
+        yield Finding("attachments_large", level, what, "setup", "put large files on a web page and link to them")
 
 
 def _recipients(facts: Facts) -> Iterator[Finding]:

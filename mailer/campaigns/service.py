@@ -10,6 +10,9 @@ from sqlalchemy.orm import Session
 from mailer.accounts.service import record_audit
 from mailer.addresses import AddressError, check_address
 from mailer.campaigns import audience, prepare, queries
+from mailer.campaigns.attach import add_files, forget_files, list_files
+from mailer.campaigns.drafts import EDITABLE as EDITABLE
+from mailer.campaigns.drafts import change_draft, get_editable
 from mailer.campaigns.gather import build_content_spec, gather_facts
 from mailer.campaigns.jobs import PREPARE
 from mailer.campaigns.review import blockers, review
@@ -17,6 +20,7 @@ from mailer.campaigns.spec import Draft
 from mailer.campaigns.windows import parse_local_time
 from mailer.clock import utc_now
 from mailer.consent.queries import get_topic
+from mailer.content.attachments import store_file
 from mailer.content.check import Finding
 from mailer.content.service import freeze_content
 from mailer.context import Context
@@ -33,7 +37,6 @@ from mailer.statuses import SendingClass, SendingState
 from mailer.workspace.queries import find_sender, get_limit, get_workspace, list_senders
 
 log = get_logger("campaigns")
-EDITABLE = (SendingState.DRAFT, SendingState.SCHEDULED, SendingState.MISSED)
 PLAIN_KEYS = frozenset(
     {
         "name", "subject", "preheader", "sender_id", "topic_id", "is_transactional", "transactional_reason", "design",
@@ -74,6 +77,7 @@ def create_campaign(ctx: Context, draft: Draft, *, by: int | None = None) -> Cam
         session.add(campaign)
         session.flush()
         _choose_segments(session, campaign.id, chosen)
+        add_files(session, campaign.id, [store_file(session, *one) for one in draft.attachments])
         record_audit(session, "campaign.create", by=by, subject=("campaign", campaign.id))
     return campaign
 
@@ -113,11 +117,9 @@ def update_campaign(
     if unknown:
         raise InputError([Problem(key, "a campaign has no such field") for key in sorted(unknown)])
     with ctx.write() as session:
-        campaign = _editable(session, campaign_id)
+        campaign = change_draft(session, campaign_id)
         for key, value in values.items():
             setattr(campaign, key, value)
-        campaign.status, campaign.approved_count = SendingState.DRAFT.value, None
-        campaign.updated_at, campaign.version = utc_now(), campaign.version + 1
         chosen = {mode: list(ids) for mode, ids in (("include", include), ("exclude", exclude)) if ids is not None}
         _choose_segments(session, campaign.id, chosen)
     return campaign
@@ -134,13 +136,15 @@ def duplicate_campaign(ctx: Context, campaign_id: int, *, by: int | None = None)
         session.flush()
         chosen = {mode: [s.id for s in queries.list_segments(session, old.id, mode)] for mode in ("include", "exclude")}
         _choose_segments(session, new.id, chosen)
+        add_files(session, new.id, list_files(session, old.id))
     return new
 
 
 def delete_draft(ctx: Context, campaign_id: int, *, by: int | None = None) -> None:
     """Archive a campaign that never started; ConflictError where it did."""
     with ctx.write() as session:
-        campaign = _editable(session, campaign_id)
+        campaign = get_editable(session, campaign_id)
+        forget_files(session, campaign_id)
         campaign.archived_at, campaign.status = utc_now(), SendingState.DRAFT.value
         segments.forget_uses(session, "campaign", campaign.id)
         record_audit(session, "campaign.delete", by=by, subject=("campaign", campaign.id))
@@ -181,14 +185,6 @@ def _choose_segments(session: Session, campaign_id: int, chosen: Mapping[str, Se
         for mode in ("include", "exclude"):
             for segment in queries.list_segments(session, campaign_id, mode):
                 segments.record_use(session, segment.id, "campaign", campaign_id)
-
-
-def _editable(session: Session, campaign_id: int) -> Campaign:
-    queries.get_campaign(session, campaign_id)
-    campaign = session.get_one(Campaign, campaign_id, with_for_update=True, populate_existing=True)
-    if campaign.status not in EDITABLE:
-        raise ConflictError(f"the campaign is {campaign.status}; only one that has not started can be changed")
-    return campaign
 
 
 # ------------------------------------------------------------------ review and launch

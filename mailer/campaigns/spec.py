@@ -1,7 +1,7 @@
 """A campaign file (docs/reference/campaign-file.md) becomes a value, or a list of everything wrong with it. Pure."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -35,15 +35,17 @@ class CampaignFile(BaseModel):
     track_opens: bool = True
     track_clicks: bool = True
     links: list[dict[str, Any]] = Field(default_factory=list)
+    attachments: list[str] = Field(default_factory=list, max_length=20)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A campaign file with the text of its MJML file read in."""
+    """A campaign file with the text of its MJML file and its attachments, name and content, read in."""
 
     file: CampaignFile
     mjml: str = ""
     problems: list[Problem] = field(default_factory=list)
+    attachments: tuple[tuple[str, bytes], ...] = ()
 
 
 def parse_campaign_file(text: str, folder: Path) -> Draft:
@@ -74,9 +76,18 @@ def build_draft(data: Mapping[str, Any], folder: Path) -> Draft:
             mjml = (folder / parsed.mjml).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem("mjml", f"cannot be read: {error}"))
+    attachments = tuple(_read_attachments(parsed, folder, problems))
     if problems:
         raise InputError(problems)
-    return Draft(parsed, mjml)
+    return Draft(parsed, mjml, attachments=attachments)
+
+
+def _read_attachments(parsed: CampaignFile, folder: Path, problems: list[Problem]) -> Iterator[tuple[str, bytes]]:
+    for number, name in enumerate(parsed.attachments):
+        try:
+            yield Path(name).name, (folder / name).read_bytes()
+        except OSError as error:
+            problems.append(Problem(f"attachments[{number}]", f"{name} cannot be read: {error.strerror}"))
 
 
 def _with_plain_times(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
+from mailer.content.attachments import FileRef, attach_to_version
 from mailer.content.check import Finding, Level, Prepared, find_problems
 from mailer.content.compile import compile_mjml
 from mailer.content.designs import DesignSource, find_starter, list_starters, sample_context
@@ -37,7 +38,7 @@ _FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note
 
 @dataclass(frozen=True)
 class ContentSpec:
-    """What a mail is made of. `links` is as in a campaign file: match, response, actions."""
+    """What a mail is made of. `links` is as in a campaign file: match, response, actions; `attachments` are stored."""
 
     mjml: str
     subject: str
@@ -46,6 +47,7 @@ class ContentSpec:
     data: Mapping[str, Any] = field(default_factory=dict)
     links: tuple[Mapping[str, Any], ...] = ()
     is_marketing: bool = True
+    attachments: tuple[FileRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def freeze_content(session: Session, ctx: Context, spec: ContentSpec) -> Content
     ends_at = ctx.clock.now() + ACTIONS_END_AFTER
     for ordinal, (url, label) in enumerate(zip(prepared.urls, prepared.labels, strict=True)):
         _add_link(session, version.id, Place(ordinal, url, label), plans.get(url), ends_at)
+    attach_to_version(session, version.id, spec.attachments)
     return version
 
 

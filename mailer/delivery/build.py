@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from mailer import tokens
 from mailer.clock import utc_now
+from mailer.content.attachments import load_files
 from mailer.content.render import Renderer
 from mailer.content.service import get_renderer
 from mailer.context import Context
+from mailer.delivery.attachments import Attachment
 from mailer.delivery.claim import Claim
 from mailer.delivery.dkim import Signer
 from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleton
@@ -70,7 +72,10 @@ def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
     return Content(
         sending_id=sending.id,
         renderer=get_renderer(version),
-        skeleton=build_skeleton(_skeleton_spec(ctx, sending, sender, topic)),
+        skeleton=build_skeleton(
+            _skeleton_spec(ctx, sending, sender, topic),
+            [Attachment(file.name, file.media_type, file.data) for file in load_files(session, version.id)],
+        ),
         urls=tuple(links),
         shared={"sender": _sender_values(sender), **version.data},
         topic_id=topic.id if topic else 0,
