@@ -11,18 +11,19 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
-from mailer.campaigns import audience, gather, queries, service
+from mailer.campaigns import attach, audience, gather, queries, service
 from mailer.campaigns.queries import CampaignLine
 from mailer.campaigns.review import Facts, blockers, review
 from mailer.campaigns.views.forms import list_data_fields, list_link_forms, overlay, read_data, read_links
 from mailer.consent.queries import list_topics
+from mailer.content.attachments import MAX_FILE_BYTES
 from mailer.content.check import Finding
 from mailer.content.service import get_design_source, list_designs, prepare_content
 from mailer.errors import InputError, MailerError
 from mailer.schema.campaigns import Campaign
 from mailer.segments.queries import list_segments
 from mailer.statuses import SegmentKind
-from mailer.web.access import MARKETING, access, who
+from mailer.web.access import MARKETING, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, is_fragment, page_with_problems
 from mailer.workspace.queries import get_workspace, list_senders
@@ -98,6 +99,33 @@ def audience_numbers(public_id: uuid.UUID) -> ResponseReturnValue:
     return render_template("admin/campaigns/waterfall.html", numbers=numbers, reasons=audience.COUNTED)
 
 
+@pages.post("/<uuid:public_id>/attachments")
+@takes_upload(MAX_FILE_BYTES + 64 * 1024)
+@access(*MARKETING)
+def attach_file(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Attach a file."""
+    ctx = app_context()
+    sent = request.files.get("file")
+    with ctx.read() as session:
+        campaign = queries.get_by_public_id(session, public_id)
+        try:
+            if sent is None or not sent.filename:
+                raise InputError(_("choose a file"), where="attachments")
+            attach.attach_file(ctx, campaign.id, sent.filename, sent.read(), by=who().id)
+        except MailerError as error:
+            values = _step_values(session, campaign, "setup")
+            return page_with_problems("admin/campaigns/setup.html", error, **values)
+    return done(_("The file is attached."), _address(public_id, "setup"))
+
+
+@pages.post("/<uuid:public_id>/attachments/remove")
+@access(*MARKETING)
+def remove_file(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Take a file off."""
+    attach.remove_file(app_context(), _id_of(public_id), request.form.get("name", ""), by=who().id)
+    return done(_("The file is removed."), _address(public_id, "setup"))
+
+
 @pages.post("/<uuid:public_id>/duplicate")
 @access(*MARKETING)
 def duplicate(public_id: uuid.UUID) -> ResponseReturnValue:
@@ -138,8 +166,11 @@ def _step_values(session: Session, campaign: Campaign, step: str) -> dict[str, A
 
 
 def _setup_values(session: Session, campaign: Campaign) -> dict[str, Any]:
-    del campaign
-    return {"senders": list_senders(session), "topics": list_topics(session)}
+    return {
+        "senders": list_senders(session),
+        "topics": list_topics(session),
+        "files": attach.list_files(session, campaign.id),
+    }
 
 
 def _template_values(session: Session, campaign: Campaign) -> dict[str, Any]:
