@@ -1,4 +1,4 @@
-"""Files that mails carry: kept in the database once by content, so that backup, restore and erasure need no second place.
+"""Files that mails carry: kept in the database, once by content, so that a backup needs no second place.
 
 Functions take the caller's session and never commit.
 """
@@ -22,9 +22,12 @@ _NAME_LIMIT = 150
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _ANY = "application/octet-stream"
 REFUSED_ENDINGS = frozenset(
-    """ade adp apk appx bat cab chm cmd com cpl dll dmg ex ex_ exe hta ins iso isp jar js jse lib lnk mde msc msi msix msp
-    mst nsh pif ps1 scr sct shb sys vb vbe vbs vhd vxd wsc wsf wsh xll""".split()
-)
+    {
+        "ade", "adp", "apk", "appx", "bat", "cab", "chm", "cmd", "com", "cpl", "dll", "dmg", "ex", "ex_", "exe", "hta",
+        "ins", "iso", "isp", "jar", "js", "jse", "lib", "lnk", "mde", "msc", "msi", "msix", "msp", "mst", "nsh", "pif",
+        "ps1", "scr", "sct", "shb", "sys", "vb", "vbe", "vbs", "vhd", "vxd", "wsc", "wsf", "wsh", "xll",
+    }
+)  # fmt: skip
 """Endings of programs; Gmail and Outlook refuse a mail that carries one."""
 
 
