@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32, default
+from email.utils import parseaddr
 
 import pytest
 from hypothesis import given, settings
@@ -162,9 +163,9 @@ def test_subject_and_name_are_read_back_as_cleaned(subject: str, name: str) -> N
     mail = read(raw)
     assert sorted(mail.keys()) == HEADERS
     assert decoded(mail["Subject"]) == clean_text(subject)
-    (to,) = email.message_from_bytes(raw, policy=default)["To"].addresses
-    assert to.addr_spec == "ada@example.com"
-    assert to.display_name.split() == clean_name(name).split()  # the parser makes runs of any white space one
+    shown, address = parseaddr(re.sub(r"\r\n ", " ", mail["To"]))  # the newer parser parts encoded words by a space
+    assert address == "ada@example.com"
+    assert decoded(shown).split() == clean_name(name).split()  # parsers make runs of any white space one
 
 
 @given(
