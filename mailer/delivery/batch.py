@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from mailer.delivery.build import Content
 from mailer.delivery.claim import Claim
+from mailer.delivery.relays import PlannedRelay
 
 
 @dataclass(eq=False)
@@ -13,11 +14,11 @@ class Batch:
 
     claim: Claim
     content: Content
+    relay: PlannedRelay
     has_progress: bool = False
     wait_seconds: float = 0.0
     is_stopped: bool = False
     has_crashed: bool = False
-    hold_note: str = ""
     _in_hand: int = 0
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -14,6 +14,7 @@ from mailer.context import Context
 from mailer.delivery.batch import Batch
 from mailer.delivery.build import Outgoing, build_envelope
 from mailer.delivery.codes import Reply
+from mailer.delivery.fleet import Fleet
 from mailer.delivery.gate import Candidate
 from mailer.delivery.gatekeeper import Gatekeeper, Pass
 from mailer.delivery.outcome import Outcome, decide_outcome
@@ -22,14 +23,13 @@ from mailer.delivery.recorder import Recorder
 from mailer.delivery.results import Result
 from mailer.delivery.smtp import Envelope
 from mailer.delivery.states import Fact
-from mailer.errors import MailerError
+from mailer.errors import MailerError, TransportError
 from mailer.log import get_logger
 from mailer.statuses import SkipReason
 
 log = get_logger("delivery")
 
-AWAY_SECONDS = 15.0
-SENDER_REFUSALS = 3
+DATABASE_AWAY_SECONDS = 15.0
 DatabaseAwayError = (OperationalError, InterfaceError)
 
 
@@ -45,11 +45,11 @@ class Parcel:
 class Desk:
     """Decides for all lanes of a worker."""
 
-    def __init__(self, ctx: Context, gatekeeper: Gatekeeper, recorder: Recorder) -> None:
+    def __init__(self, ctx: Context, gatekeeper: Gatekeeper, recorder: Recorder, fleet: Fleet) -> None:
         self._ctx = ctx
         self._gatekeeper = gatekeeper
         self._recorder = recorder
-        self._sender_refusals: dict[int, int] = {}
+        self._fleet = fleet
 
     def pack(self, batch: Batch, outgoing: Outgoing) -> Parcel | None:
         """Build the mail; None where this contact's data do not make one, which is noted."""
@@ -57,8 +57,8 @@ class Desk:
             return Parcel(batch, outgoing, build_envelope(self._ctx, batch.content, outgoing))
         except RenderError as error:
             self._note(batch, outgoing, Fact.SKIPPED, SkipReason.RENDER_ERROR.value, str(error))
-        except Exception:
-            self.note_crash(batch, outgoing)
+        except Exception as error:  # noqa: BLE001 - noted with its trace; the message stays queued
+            self.note_crash(batch, outgoing, error)
         return None
 
     async def ask(self, parcel: Parcel) -> Pass | None:
@@ -70,7 +70,8 @@ class Desk:
             permit = await self._gatekeeper.ask(candidate)
         except DatabaseAwayError as error:
             self.note_not_sent(parcel)
-            self.stop(parcel.batch, error)
+            _tell_stopped(parcel.batch, error)
+            parcel.batch.stop(DATABASE_AWAY_SECONDS)
             return None
         if permit.skipped:
             parcel.batch.has_progress = True
@@ -81,40 +82,34 @@ class Desk:
         outcome = decide_outcome(parcel.outgoing, reply, at=utc_now(), due=self._ctx.clock.now())
         parcel.batch.has_progress = True
         self._recorder.note(outcome)
-        if outcome.blames_sender:
-            self._count_sender_refusal(parcel.batch, reply)
-
-    def _count_sender_refusal(self, batch: Batch, reply: Reply) -> None:
-        """Three replies that blame the sender hold the sending (FEATURES B4); no contact pays for it."""
-        sending_id = batch.claim.sending_id
-        count = self._sender_refusals[sending_id] = self._sender_refusals.get(sending_id, 0) + 1
-        if count == SENDER_REFUSALS:
-            batch.is_stopped = True
-            batch.hold_note = f"{reply.code} {reply.enhanced} {reply.text}"
+        if outcome.result.fact is Fact.ACCEPTED:
+            self._fleet.note_accepted(parcel.batch.relay)
+        elif outcome.slows_down:
+            self._fleet.slow_down(parcel.batch)
 
     def note_lost(self, parcel: Parcel, error: MailerError) -> None:
-        """The connection broke while this very mail was handed over, before its dot: it has its own next try."""
+        """The connection broke before the dot of this very mail: it has its own next try."""
         retry_at = decide_retry(parcel.outgoing.attempts + 1, self._ctx.clock.now())
         self._note(parcel.batch, parcel.outgoing, Fact.DEFERRED, "connection_lost", error.message, retry_at)
 
-    def note_not_sent(self, parcel: Parcel, why: str = "") -> None:
-        """The gate let it pass, and no byte of the dot left."""
-        self._note(parcel.batch, parcel.outgoing, Fact.NOT_SENT, "", why)
+    def note_not_sent(self, parcel: Parcel) -> None:
+        """The gate let it pass, and it was too late for the dot, or nobody knows whether the gate did."""
+        self._note(parcel.batch, parcel.outgoing, Fact.NOT_SENT, "", "")
 
     def note_no_answer(self, parcel: Parcel, error: MailerError) -> None:
         """The dot left, and nobody answered."""
-        self._note(parcel.batch, parcel.outgoing, Fact.NO_ANSWER, "no_answer", error.message)
+        said = f"{parcel.batch.relay.name}: {error.message}"
+        self._note(parcel.batch, parcel.outgoing, Fact.NO_ANSWER, "no_answer", said)
 
-    def note_crash(self, batch: Batch, outgoing: Outgoing) -> None:
+    def note_crash(self, batch: Batch, outgoing: Outgoing, error: Exception) -> None:
         """Something of our own broke on this message; called three times without progress, its batch is split."""
         batch.has_crashed = True
-        log.exception("message_crashed", message_id=outgoing.message_id)
+        log.error("message_crashed", message_id=outgoing.message_id, exc_info=error)
 
-    def stop(self, batch: Batch, error: Exception) -> None:
-        """The relay or the database is away: nothing in the batch is to blame, it comes again later."""
-        if not batch.is_stopped:
-            log.warning("batch_stopped", batch_id=batch.claim.batch_id, error=type(error).__name__, why=str(error))
-        batch.stop(AWAY_SECONDS)
+    def stop(self, batch: Batch, error: TransportError) -> None:
+        """No connection was to be had: nothing in the batch is to blame, it comes again later."""
+        _tell_stopped(batch, error)
+        self._fleet.stop(batch, error)
 
     def _note(
         self, batch: Batch, outgoing: Outgoing, fact: Fact, reason: str, said: str, retry_at: datetime | None = None
@@ -122,3 +117,8 @@ class Desk:
         batch.has_progress = True
         result = Result(outgoing.message_id, outgoing.claim, fact, utc_now(), reason, said, retry_at=retry_at)
         self._recorder.note(Outcome(result))
+
+
+def _tell_stopped(batch: Batch, error: Exception) -> None:
+    if not batch.is_stopped:
+        log.warning("batch_stopped", batch_id=batch.claim.batch_id, error=type(error).__name__, why=str(error))

@@ -1,7 +1,7 @@
 """The send worker's loop: claim, feed the lanes as fast as the limits allow, give back, until nothing is due.
 
-Everything here runs on one event loop; the database's side is in store.py, a message's way in lanes.py (DESIGN: One
-campaign, Send).
+Everything here runs on one event loop; the database's side is in store.py, the relays' in fleet.py, a message's way in
+lanes.py (DESIGN: One campaign, Send).
 """
 
 import asyncio
@@ -10,21 +10,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailer.context import Context
+from mailer.delivery import workers
 from mailer.delivery.batch import Batch
+from mailer.delivery.buckets import SendingLimits
 from mailer.delivery.build import Content, Outgoing
 from mailer.delivery.desk import Desk
+from mailer.delivery.fairness import order_due
+from mailer.delivery.fleet import Fleet
 from mailer.delivery.gatekeeper import Gatekeeper
 from mailer.delivery.lanes import Lanes
-from mailer.delivery.recorder import Recorder
-from mailer.delivery.smtp_pool import Pool
+from mailer.delivery.recorder import Held, Recorder
+from mailer.delivery.relays import PlannedRelay
+from mailer.delivery.smtp import Timeouts
 from mailer.delivery.store import Store
-from mailer.delivery.throttle import Bucket, Throttle
+from mailer.delivery.throttle import Grant, Throttle
 from mailer.delivery.transports import TransportPlan
-from mailer.statuses import HoldReason
 
-RENEW_SECONDS = 8.0
+RENEW_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 2.0
 ACTIVE_BATCHES = 4
+
+Turns = dict[int, int]
+"""Sendings and the number of the claim that served them last; it outlives a run, so that turns go on."""
 
 
 @dataclass
@@ -43,23 +50,30 @@ class Report:
 class Engine:
     """One run of a send worker. `is_stopping` is asked before every step that could wait."""
 
-    def __init__(self, ctx: Context, plan: TransportPlan, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, ctx: Context, plan: TransportPlan, is_stopping: Callable[[], bool], turns: Turns, timeouts: Timeouts
+    ) -> None:
+        self._ctx = ctx
         self._plan = plan
         self._is_stopping = is_stopping
+        self._turns = turns
         self._store = store = Store(ctx)
         self._throttle = Throttle(ctx.redis)
-        self._recorder = Recorder(lambda group: store.run(store.record, group))
-        gatekeeper = Gatekeeper(lambda group: store.run(store.judge, group), plan.connections // 2)
-        self._desk = Desk(ctx, gatekeeper, self._recorder)
+        self._fleet = Fleet(plan, store, self._throttle, timeouts)
+        self._recorder = Recorder(lambda group: store.run(store.record, group), self._stop_held)
+        connections = sum(relay.connections for relay in plan.relays)
+        gatekeeper = Gatekeeper(lambda group: store.run(store.judge, group), connections // 2)
+        self._desk = Desk(ctx, gatekeeper, self._recorder, self._fleet)
+        self._lanes: dict[str, Lanes] = {}
         self._active: dict[asyncio.Task[None], Batch] = {}
-        self._contents: dict[int, Content] = {}
+        self._due: list[int] = []
+        self._shared: dict[int, tuple[Content, SendingLimits]] = {}
         self._batches = 0
 
     async def run(self, seconds: float) -> Report:
         """Send what is due for at most `seconds`, then finish what was begun."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.time() + seconds
-        self._lanes = Lanes(self._desk, Pool(self._plan.relay, self._plan.connections))
         self._recorder.start()
         renewing = loop.create_task(self._renew_regularly())
         try:
@@ -69,18 +83,19 @@ class Engine:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            await self._lanes.close()
+            await asyncio.gather(*(lanes.close() for lanes in self._lanes.values()))
             await self._recorder.stop()
+            await self._fleet.close()
             self._store.close()
         return Report(self._batches, self._recorder.by_fact)
 
-    # ------------------------------------------------------------------ batches
+    # ------------------------------------------------------------------ whose turn it is
 
     async def _claim_until_done(self) -> None:
-        """Keep a few batches going, one of each sending in turn, so that a giant does not starve small ones."""
+        """Keep a few batches going, of each sending in turn, so that a giant does not starve small ones."""
         while not self._is_over():
-            due = await self._store.run(self._store.list_due)
-            started = [await self._start(sending_id) for sending_id in due if len(self._active) < ACTIVE_BATCHES]
+            self._due = order_due(await self._store.run(self._store.list_due), self._turns)
+            started = [await self._start(sending_id) for sending_id in self._due if self._may_start(sending_id)]
             if not self._active:
                 if not any(started):
                     return
@@ -90,17 +105,36 @@ class Engine:
                 del self._active[task]
                 task.result()
 
+    def _may_start(self, sending_id: int) -> bool:
+        """A second batch of the same sending waits while another sending has none."""
+        if len(self._active) >= ACTIVE_BATCHES:
+            return False
+        return not self._is_going(sending_id) or not self._others_wait()
+
+    def _is_going(self, sending_id: int) -> bool:
+        return any(batch.claim.sending_id == sending_id for batch in self._active.values())
+
+    def _others_wait(self) -> bool:
+        return any(not self._is_going(sending_id) for sending_id in self._due)
+
     def _is_over(self) -> bool:
         return self._is_stopping() or asyncio.get_running_loop().time() >= self._deadline
 
+    # ------------------------------------------------------------------ one batch
+
     async def _start(self, sending_id: int) -> bool:
+        if self._fleet.choose(0) is None:
+            return False
         claimed = await self._store.run(self._store.claim, sending_id)
         if claimed is None:
             return False
         claim, messages = claimed
-        if sending_id not in self._contents:
-            self._contents[sending_id] = await self._store.run(self._store.content, sending_id)
-        batch = Batch(claim, self._contents[sending_id])
+        self._turns[sending_id] = max(self._turns.values(), default=0) + 1
+        if sending_id not in self._shared:
+            content = await self._store.run(self._store.content, sending_id)
+            self._shared[sending_id] = content, await self._store.run(self._store.limits, sending_id)
+        relay = self._fleet.choose(claim.batch_id + claim.claims) or self._plan.relays[0]
+        batch = Batch(claim, self._shared[sending_id][0], relay)
         task = asyncio.get_running_loop().create_task(self._send_batch(batch, messages))
         self._active[task] = batch
         self._batches += 1
@@ -111,8 +145,6 @@ class Engine:
         await self._feed(batch, deque(messages))
         await batch.wait_empty()
         await self._recorder.flush()
-        if batch.hold_note:
-            await self._store.run(self._store.hold, batch.claim.sending_id, HoldReason.POLICY, batch.hold_note)
         await self._store.run(
             self._store.release,
             batch.claim,
@@ -121,32 +153,43 @@ class Engine:
         )
 
     async def _feed(self, batch: Batch, waiting: deque[Outgoing]) -> None:
-        """Hand messages to the lanes as fast as the limits allow."""
-        buckets = self._buckets(batch)
+        """Hand messages to the lanes as fast as the limits allow; waiting for a limit blocks nobody else."""
+        lanes = self._lanes_of(batch.relay)
+        own = self._shared[batch.claim.sending_id][1]
+        limits = self._plan.limits_of(batch.relay, own, batch.claim.provider)
         while waiting and not batch.is_stopped:
             if self._is_over():
                 batch.stop(0)
                 return
-            wanted = min(len(waiting), max(1, int(min(bucket.rate for bucket in buckets))))
-            grant = await asyncio.to_thread(self._throttle.take, buckets, wanted)
-            if grant.count == 0 and grant.wait_seconds > LONGEST_WAIT_SECONDS:
+            grant = Grant(len(waiting), 0)
+            if limits:
+                grant = await asyncio.to_thread(self._throttle.take, limits, len(waiting), own.asker)
+            if grant.count == 0 and (grant.wait_seconds > LONGEST_WAIT_SECONDS or self._others_wait()):
                 batch.wait_seconds = grant.wait_seconds
                 return
             if grant.count == 0:
                 await asyncio.sleep(max(0.01, grant.wait_seconds))
-            for _ in range(grant.count):
-                await self._lanes.put(batch, waiting.popleft())
+            for left in range(grant.count, 0, -1):
+                if batch.is_stopped:
+                    await asyncio.to_thread(self._throttle.give_back, limits, left)
+                    break
+                await lanes.put(batch, waiting.popleft())
 
-    def _buckets(self, batch: Batch) -> list[Bucket]:
-        buckets = [Bucket("relay", self._plan.rate_per_second)]
-        rate = self._plan.sending_rate(batch.claim.sending_id)
-        if rate is not None:
-            buckets.append(Bucket(f"sending:{batch.claim.sending_id}", rate))
-        return buckets
+    def _lanes_of(self, relay: PlannedRelay) -> Lanes:
+        if relay.key not in self._lanes:
+            self._lanes[relay.key] = Lanes(self._desk, self._fleet.pool(relay))
+        return self._lanes[relay.key]
+
+    def _stop_held(self, held: Held) -> None:
+        """Stop batches whose provider or sending was held just now; no contact pays for it."""
+        for batch in self._active.values():
+            if (batch.claim.sending_id, batch.claim.provider) in held:
+                batch.stop(0)
 
     async def _renew_regularly(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
             held = [batch.claim for batch in self._active.values()]
+            await asyncio.to_thread(workers.beat, self._ctx.redis, f"{len(held)} batches")
             if held:
                 await self._store.run(self._store.renew, held)
+            await asyncio.sleep(RENEW_SECONDS)

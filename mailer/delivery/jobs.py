@@ -4,4 +4,4 @@ from mailer.jobs import Job, Queue
 
 SEND_DUE = Job("delivery.send_due", Queue.SEND, every_seconds=2)
 REAP = Job("delivery.reap", Queue.WORK, every_seconds=3)
-WATCH_RELAYS = Job("delivery.watch_relays", Queue.SEND, every_seconds=10)
+WATCH_RELAYS = Job("delivery.watch_relays", Queue.WORK, every_seconds=10)

@@ -39,7 +39,6 @@ class Lanes:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.close()
 
 
 class _Lane:
@@ -103,8 +102,8 @@ class _Lane:
             following = await self._carry(parcel)
         except TransportError as error:  # no connection to be had
             self._desk.stop(parcel.batch, error)
-        except Exception:  # noqa: BLE001 - noted with its trace; the message stays queued
-            self._desk.note_crash(parcel.batch, parcel.outgoing)
+        except Exception as error:  # noqa: BLE001 - noted with its trace; the message stays queued
+            self._desk.note_crash(parcel.batch, parcel.outgoing, error)
             self._drop()
         if following is not parcel:
             parcel.batch.end_one()
@@ -157,6 +156,6 @@ class _Lane:
         except UnknownOutcomeError as error:
             self._desk.note_no_answer(parcel, error)
         except TransportError as error:
-            self._desk.note_not_sent(parcel, error.message)
+            self._desk.note_lost(parcel, error)
         else:
             self._desk.judge(parcel, reply)

@@ -6,26 +6,36 @@ from collections.abc import Callable
 import uvloop
 
 from mailer.context import Context
-from mailer.delivery.engine import Engine, Report
+from mailer.delivery.engine import Engine, Report, Turns
 from mailer.delivery.reaper import Reaped, reap
+from mailer.delivery.smtp import Timeouts
 from mailer.delivery.transports import load_plan
+from mailer.delivery.workers import beat
 from mailer.log import get_logger
 
 log = get_logger("delivery")
 RUN_SECONDS = 60.0
+_turns: Turns = {}
 
 
-def send_due(ctx: Context, *, seconds: float = RUN_SECONDS, is_stopping: Callable[[], bool] = lambda: False) -> Report:
+def send_due(
+    ctx: Context,
+    *,
+    seconds: float = RUN_SECONDS,
+    is_stopping: Callable[[], bool] = lambda: False,
+    timeouts: Timeouts | None = None,
+) -> Report:
     """Send what is due, over all sendings, for at most `seconds` or until nothing is due.
 
     Raises:
         SetupError: no relay is set.
     """
+    beat(ctx.redis)
     with ctx.read() as session:
         plan = load_plan(session, ctx)
 
     async def run() -> Report:
-        return await Engine(ctx, plan, is_stopping).run(seconds)
+        return await Engine(ctx, plan, is_stopping, _turns, timeouts or Timeouts()).run(seconds)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(run())

@@ -10,11 +10,19 @@ GROUP = 400
 WAIT_SECONDS = 0.05
 
 
-class Recorder:
-    """Writes what `note` was told after 50 ms at the latest. `record` writes a group, however long that takes."""
+Held = frozenset[tuple[int, str]]
+"""Sendings and mailbox providers whose batches must stop."""
 
-    def __init__(self, record: Callable[[Sequence[Outcome]], Awaitable[None]]) -> None:
+
+class Recorder:
+    """Writes what `note` was told after 50 ms at the latest.
+
+    `record` writes a group, however long that takes, and returns what is held because of it: `on_held` is told.
+    """
+
+    def __init__(self, record: Callable[[Sequence[Outcome]], Awaitable[Held]], on_held: Callable[[Held], None]) -> None:
         self._record = record
+        self._on_held = on_held
         self._waiting: list[Outcome] = []
         self._writing = asyncio.Lock()
         self._ticker: asyncio.Task[None] | None = None
@@ -43,7 +51,8 @@ class Recorder:
         async with self._writing:
             while self._waiting:
                 group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-                await self._record(group)
+                if held := await self._record(group):
+                    self._on_held(held)
 
     async def _tick(self) -> None:
         while True:

@@ -363,6 +363,11 @@ class Connection(asyncio.Protocol):
             self._channel.write(b"QUIT\r\n")
         self._close("closed by us", abort=False)
 
+    def sever(self) -> None:
+        """Let go of a connection that was closed and whose peer has not closed its side."""
+        if self._transport is not None:
+            self._transport.abort()
+
     @property
     def is_usable(self) -> bool:
         """Whether another mail can be offered."""
@@ -542,6 +547,8 @@ class Connection(asyncio.Protocol):
         if state is _State.DOT:
             _raise(following, StaleConnectionError(f"nothing of this mail was answered: {why}"))
             _raise(waiter, UnknownOutcomeError(f"no answer to the final dot: {why}"))
+        elif state is _State.OFFERING and self._refusal is not None:
+            _answer(waiter, self._refusal)  # the server's word on this mail; that it then closed says no more
         elif state is _State.OFFERING and self.mail_count and phase in (Phase.RSET, Phase.MAIL):
             _raise(waiter, StaleConnectionError(f"{phase}: {why}"))
         else:

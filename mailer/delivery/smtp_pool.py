@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mailer.delivery.relays import Relay
+from mailer.delivery.relays import Relay, Tls
 from mailer.delivery.smtp import Connection, Timeouts
 from mailer.errors import TemporaryTransportError, TransportError
 
 _FIRST_REST, _LONGEST_REST = 0.5, 60.0
+_GOODBYE_SECONDS = 0.1
 
 
 class RelayRestingError(TemporaryTransportError):
@@ -84,10 +85,15 @@ class Pool:
         finally:
             self.release(connection)
 
-    def close(self) -> None:
-        """Say goodbye on every idle connection."""
+    async def close(self) -> None:
+        """Say goodbye on every idle connection; a peer that does not end TLS in a moment is left."""
+        secured = [connection for connection in self._idle if connection.relay.tls is not Tls.NONE]
         while self._idle:
             self._idle.pop().quit()
+        if secured:
+            await asyncio.sleep(_GOODBYE_SECONDS)
+            for connection in secured:
+                connection.sever()
 
     @property
     def rest_seconds(self) -> float:

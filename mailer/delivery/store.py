@@ -8,17 +8,22 @@ from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
 
 from mailer.context import Context
 from mailer.delivery import claim as claims
+from mailer.delivery import relay_health
+from mailer.delivery.buckets import SendingLimits
 from mailer.delivery.build import Content, Outgoing, load_content, load_outgoing
 from mailer.delivery.claim import Claim
+from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.gate import Candidate, GateResult, pass_gate
+from mailer.delivery.holds import PolicyRefusal, record_policy_refusals
 from mailer.delivery.outcome import Outcome
-from mailer.delivery.results import record_results
-from mailer.delivery.service import apply_events, hold_sending
+from mailer.delivery.results import Result, record_results
+from mailer.delivery.service import apply_events
+from mailer.delivery.transports import load_sending_limits
 from mailer.log import get_logger
-from mailer.statuses import HoldReason
 
 log = get_logger("delivery")
 P = ParamSpec("P")
@@ -65,18 +70,24 @@ class Store:
         with self._ctx.write() as session:
             return pass_gate(session, candidates)
 
-    def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down results and their events. Repeated until the database takes it: the SMTP part never is."""
+    def record(self, outcomes: Sequence[Outcome]) -> frozenset[tuple[int, str]]:
+        """Write down results and their events; return what is held because of them, as (sending, provider).
+
+        Repeated until the database takes it: the SMTP part never is.
+        """
+        events = [outcome.event for outcome in outcomes if outcome.event]
+        refusals = [_refusal(outcome.result) for outcome in outcomes if outcome.blames_sender]
+        self._insist(lambda session: _write_results(session, outcomes, events))
+        return self._insist(lambda session: record_policy_refusals(session, refusals)) if refusals else frozenset()
+
+    def _insist(self, work: Callable[[Session], T]) -> T:
         while True:
             try:
                 with self._ctx.write() as session:
-                    record_results(session, [outcome.result for outcome in outcomes])
-                    apply_events(session, [outcome.event for outcome in outcomes if outcome.event])
+                    return work(session)
             except (OperationalError, InterfaceError) as error:
-                log.warning("results_wait", count=len(outcomes), error=type(error).__name__)
+                log.warning("results_wait", error=type(error).__name__)
                 time.sleep(_RETRY_SECONDS)
-            else:
-                return
 
     def renew(self, held: Sequence[Claim]) -> None:
         """Prolong the leases that are still mine."""
@@ -91,7 +102,27 @@ class Store:
                 not_before += timedelta(seconds=wait_seconds)
             claims.release_batch(session, claim, not_before=not_before, has_progress=has_progress)
 
-    def hold(self, sending_id: int, reason: HoldReason, note: str) -> None:
-        """Hold a sending at its next gate."""
+    def limits(self, sending_id: int) -> SendingLimits:
+        """Load the limits that a sending brings along."""
+        with self._ctx.read() as session:
+            return load_sending_limits(session, self._ctx, sending_id)
+
+    def note_relay_failure(self, key: str, why: str) -> None:
+        """Write down that a relay could not be used."""
         with self._ctx.write() as session:
-            hold_sending(session, sending_id, reason, note)
+            relay_health.note_failure(session, key, why)
+
+    def note_relay_success(self, key: str) -> None:
+        """Write down that a relay in doubt works."""
+        with self._ctx.write() as session:
+            relay_health.note_success(session, self._ctx, key)
+
+
+def _write_results(session: Session, outcomes: Sequence[Outcome], events: Sequence[DeliveryEvent]) -> None:
+    record_results(session, [outcome.result for outcome in outcomes])
+    if events:
+        apply_events(session, events)
+
+
+def _refusal(result: Result) -> PolicyRefusal:
+    return PolicyRefusal(result.claim.sending_id, result.claim.provider, result.reply, result.at)

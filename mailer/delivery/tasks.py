@@ -3,8 +3,8 @@
 from celery import shared_task
 
 from mailer.context import process_context
-from mailer.delivery import loop
-from mailer.delivery.jobs import REAP, SEND_DUE
+from mailer.delivery import loop, relay_health
+from mailer.delivery.jobs import REAP, SEND_DUE, WATCH_RELAYS
 from mailer.jobs import is_stopping
 
 
@@ -18,3 +18,9 @@ def send_due() -> None:
 def reap() -> None:
     """Free expired batches, name lost messages unknown, finish sendings."""
     loop.reap_now(process_context())
+
+
+@shared_task(name=WATCH_RELAYS.name)
+def watch_relays() -> None:
+    """Look after relays that failed, release what waited for them, let domains warm up."""
+    relay_health.watch(process_context())

@@ -484,7 +484,7 @@ def test_the_pool_opens_no_more_than_its_size_and_uses_each_again(run) -> None:
             await asyncio.gather(*(send() for _ in range(30)))
             assert len(server.received) == 30
             assert server.connections <= 3
-            pool.close()
+            await pool.close()
 
     run(story())
 
@@ -498,7 +498,7 @@ def test_a_connection_is_closed_after_its_share_of_mails(run) -> None:
                     assert await connection.offer(MAIL) is None
                     await connection.finish()
             assert server.connections == 3
-            pool.close()
+            await pool.close()
 
     run(story())
 
@@ -513,7 +513,7 @@ def test_a_connection_given_back_unfinished_is_closed(run) -> None:
                 assert other is not connection
             await asyncio.sleep(0.05)
             assert server.received == []
-            pool.close()
+            await pool.close()
 
     run(story())
 
@@ -527,7 +527,7 @@ def test_a_connection_idle_too_long_is_not_used_again(run) -> None:
                     pass
                 await asyncio.sleep(0.05)
             assert server.connections == 2
-            pool.close()
+            await pool.close()
 
     run(story())
 
