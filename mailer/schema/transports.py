@@ -37,7 +37,7 @@ class Transport(Base):
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     weight: Mapped[int] = mapped_column(default=1)
     connections: Mapped[int] = mapped_column(default=2)
-    rate_per_second: Mapped[int | None] = mapped_column(default=5)
+    rate_per_second: Mapped[int | None]
     is_enabled: Mapped[bool] = mapped_column(default=True)
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
