@@ -12,17 +12,20 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from redis.exceptions import RedisError
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
+from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import any_row
+from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.throttle import Budget, Throttle
 from mailer.errors import NotFoundError
-from mailer.schema.delivery import Message, Sending
+from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.transports import SendingDomain
 from mailer.schema.workspace import Sender
-from mailer.statuses import MessageState, SendingClass
+from mailer.statuses import BatchState, MessageState, SendingClass
 from mailer.workspace.queries import get_workspace
 
 FIRST_DAY, GROWTH, LAST_DAY = 500, 1.5, 50_000
@@ -71,6 +74,25 @@ def set_warm_up(ctx: Context, public_id: uuid.UUID, *, begins: bool, by: int | N
             start_warm_up(session, ctx, row, by=by)
         else:
             end_warm_up(session, row, by=by)
+            _wake(session, ctx, row.domain)
+
+
+def _wake(session: Session, ctx: Context, domain: str) -> None:
+    """Let batches go at once that waited for the next day; those with mails that were put off keep their time."""
+    now = ctx.clock.now()
+    put_off = any_row(Message, Message.batch_id == SendBatch.id, Message.attempts > 0)
+    session.execute(
+        update(SendBatch)
+        .where(
+            SendBatch.sending_id.in_(_sendings_of(session, domain, utc_now())),
+            SendBatch.state == BatchState.READY.value,
+            SendBatch.not_before > now,
+            ~put_off,
+        )
+        .values(not_before=now)
+        .execution_options(synchronize_session=False)
+    )
+    ctx.ring(session, SEND_DUE)
 
 
 @dataclass(frozen=True)
