@@ -33,7 +33,14 @@ PROVIDERS = {
     "yahoo.com": "yahoo", "ymail.com": "yahoo", "aol.com": "yahoo", "yahoo.co.uk": "yahoo",
     "icloud.com": "apple", "me.com": "apple", "mac.com": "apple",
 }  # fmt: skip
-FREEMAIL_DOMAINS = frozenset(PROVIDERS)
+FREEMAIL_DOMAINS = frozenset(PROVIDERS) | {
+    "gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "hotmail.co.uk", "hotmail.de", "hotmail.es", "hotmail.fr",
+    "hotmail.it", "hotmail.no", "hotmail.se", "libero.it", "live.co.uk", "live.no", "live.se", "mail.com", "mail.ru",
+    "online.no", "orange.fr", "outlook.de", "outlook.fr", "proton.me", "protonmail.com", "qq.com", "rocketmail.com",
+    "seznam.cz", "t-online.de", "web.de", "wp.pl", "yahoo.de", "yahoo.es", "yahoo.fr", "yahoo.it", "yandex.com",
+    "yandex.ru", "163.com",
+}  # fmt: skip
+"""Where anybody gets a mailbox: nobody may send a newsletter from there."""
 PROVIDER_NAMES = ("google", "microsoft", "yahoo", "apple", "other")
 
 _PLAIN = re.compile(
