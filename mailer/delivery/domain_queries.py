@@ -24,6 +24,7 @@ class DomainLine:
     keys: int
     light: Light | None
     checked_at: datetime | None
+    created_at: datetime
     worst: Sequence[Check] = ()
 
 
@@ -42,7 +43,7 @@ def _line(row: SendingDomain, keys: int) -> DomainLine:
     checks = read_checks(row.checks)
     light = worst_light(checks)
     worst = [check for check in checks if check.light is light and light is not Light.OK]
-    return DomainLine(row.id, row.public_id, row.domain, keys, light, row.checked_at, worst)
+    return DomainLine(row.id, row.public_id, row.domain, keys, light, row.checked_at, row.created_at, worst)
 
 
 def get_domain(session: Session, public_id: uuid.UUID) -> SendingDomain:

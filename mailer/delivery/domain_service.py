@@ -6,6 +6,7 @@ first key of a kind is put to use by the check that sees its record; a later one
 
 import secrets
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -162,10 +163,28 @@ def list_domain_records(session: Session, ctx: Context, row: SendingDomain) -> l
     return list_records(build_setup(session, ctx, row), domain_queries.list_keys(session, row.id))
 
 
-def check_now(ctx: Context, domain_id: int, *, dns: Dns | None = None) -> list[Check]:
+def check_due(ctx: Context, *, dns: Dns | None = None) -> list[str]:
+    """Check the domains whose last check is a day old, or an hour where something was left to do; return their names.
+
+    Where a name server does not answer, what was known before is kept: a campaign must not be stopped by that.
+    """
+    now = utc_now()
+    with ctx.read() as session:
+        lines = domain_queries.list_domains(session)
+    due = [line for line in lines if (line.checked_at or line.created_at) < now - _RECHECK[line.light is Light.OK]]
+    for line in due:
+        check_now(ctx, line.id, dns=dns, keeps_known=True)
+    return [line.domain for line in due]
+
+
+_RECHECK = {True: timedelta(days=1), False: timedelta(hours=1)}
+
+
+def check_now(ctx: Context, domain_id: int, *, dns: Dns | None = None, keeps_known: bool = False) -> list[Check]:
     """Look at the DNS records of a domain, keep what was found and return it; takes seconds where nobody answers.
 
     The first key of a kind whose record is seen is put to use. No transaction is open while others are waited for.
+    With `keeps_known`, nothing is written where a name server did not answer.
 
     Raises:
         DnsError: this machine knows no name server.
@@ -176,7 +195,10 @@ def check_now(ctx: Context, domain_id: int, *, dns: Dns | None = None) -> list[C
         setup = build_setup(session, ctx, row)
         from_domains = domain_queries.list_from_domains(session, row)
     answers = Remembered(dns or Lookup(ctx.settings.dns_servers))
-    seen = _seen_selectors(check_domain(answers, setup, keys, _active(keys), from_domains))
+    found = check_domain(answers, setup, keys, _active(keys), from_domains)
+    if keeps_known and any(check.light is Light.UNKNOWN for check in found):
+        return found
+    seen = _seen_selectors(found)
     with ctx.write() as session:
         row = session.get_one(SendingDomain, domain_id, with_for_update=True)
         _put_to_use(session, domain_id, seen)

@@ -3,8 +3,8 @@
 from celery import shared_task
 
 from mailer.context import process_context
-from mailer.delivery import loop, relay_health
-from mailer.delivery.jobs import REAP, SEND_DUE, WATCH_RELAYS
+from mailer.delivery import domain_service, loop, relay_health
+from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.jobs import is_stopping
 
 
@@ -18,6 +18,12 @@ def send_due() -> None:
 def reap() -> None:
     """Free expired batches, name lost messages unknown, finish sendings."""
     loop.reap_now(process_context())
+
+
+@shared_task(name=CHECK_DOMAINS.name)
+def check_domains() -> None:
+    """Look again at the DNS records of sending domains."""
+    domain_service.check_due(process_context())
 
 
 @shared_task(name=WATCH_RELAYS.name)

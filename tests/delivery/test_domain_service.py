@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import dkim as verifier
 import pytest
@@ -274,6 +275,47 @@ def test_the_policy_of_the_organization_applies_below_it(ctx: Context, dns: DnsS
     assert found.light is Light.OK
     assert "organization" in found.what
     assert "p=reject" in found.what
+
+
+def age(ctx: Context, row: SendingDomain, hours: int) -> None:
+    with ctx.write() as session:
+        there = session.get_one(SendingDomain, row.id)
+        there.created_at = utc_now() - timedelta(hours=hours)
+        if there.checked_at:
+            there.checked_at = there.created_at
+
+
+def test_what_is_left_to_do_is_looked_at_every_hour_and_the_rest_every_day(
+    ctx: Context, dns: DnsServer, domain: SendingDomain
+) -> None:
+    assert domain_service.check_due(ctx) == []
+    age(ctx, domain, 2)
+    assert domain_service.check_due(ctx) == ["example.com"]  # never checked before
+    publish(ctx, dns, domain)
+    age(ctx, domain, 2)
+    assert domain_service.check_due(ctx) == ["example.com"]  # something was missing
+    assert keys_of(ctx, domain)[0].is_active
+    age(ctx, domain, 2)
+    assert domain_service.check_due(ctx) == []
+    age(ctx, domain, 25)
+    assert domain_service.check_due(ctx) == ["example.com"]
+
+
+def test_a_background_check_that_nobody_answers_keeps_what_is_known(
+    ctx: Context, dns: DnsServer, domain: SendingDomain
+) -> None:
+    publish(ctx, dns, domain)
+    domain_service.check_now(ctx, domain.id)
+    age(ctx, domain, 25)
+    dns.broken.add("_dmarc.example.com")
+
+    domain_service.check_due(ctx)
+
+    with ctx.read() as session:
+        (line,) = domain_queries.list_domains(session)
+    assert line.light is Light.OK
+    assert line.checked_at is not None
+    assert line.checked_at < utc_now() - timedelta(hours=24)
 
 
 def test_what_was_found_is_kept_with_its_time(ctx: Context, dns: DnsServer, domain: SendingDomain) -> None:
