@@ -7,13 +7,23 @@ from mailer.actions.jobs import RUN_DUE
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.context import Context, make_context, process_context, set_process_context
-from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE
+from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.jobs import EXPIRES_SECONDS, Job, celery_config, stop_soon
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.settings import Settings
 from mailer.workspace.queries import get_clock_offset
 
-JOBS: tuple[Job, ...] = (SEND_DUE, REAP, PREPARE, START_DUE, RUN_DUE, PROCESS_REPORTS, CHECK_RATES, CHECK_DOMAINS)
+JOBS: tuple[Job, ...] = (
+    SEND_DUE,
+    REAP,
+    WATCH_RELAYS,
+    CHECK_DOMAINS,
+    PREPARE,
+    START_DUE,
+    RUN_DUE,
+    PROCESS_REPORTS,
+    CHECK_RATES,
+)
 TASK_MODULES = (
     "mailer.actions.tasks",
     "mailer.bounces.tasks",
