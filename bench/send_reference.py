@@ -22,7 +22,7 @@ from mailer.schema.delivery import Message, Sending
 
 def run_reference(ctx: Context, smtp: str, size: int) -> float:
     """Send `size` mails one after the other on one connection, each with its own transactions; return mails a second."""
-    sending_id = make_campaign(ctx, size)
+    sending_id = make_campaign(ctx, size, first=10_000_000)
     with ctx.read() as session:
         sending = session.get_one(Sending, sending_id)
         version = session.get_one(ContentVersion, sending.content_version_id)

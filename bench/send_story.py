@@ -29,8 +29,8 @@ _MJML = """<mjml><mj-body><mj-section><mj-column>
 </mj-column></mj-section></mj-body></mjml>"""
 
 
-def make_campaign(ctx: Context, size: int, *, dkim: str = "none") -> int:
-    """Write `size` people and a running sending with a message for each; return the sending's id."""
+def make_campaign(ctx: Context, size: int, *, dkim: str = "none", first: int = 0) -> int:
+    """Write `size` people, numbered from `first`, and a running sending with a message for each; return its id."""
     rows = "\n".join(_PARAGRAPH.format(text=_TEXT * 3, number=number) for number in range(10))
     with ctx.write() as session:
         topic_id, sender_id = make_topic(session).id, make_sender(session).id
@@ -44,7 +44,7 @@ def make_campaign(ctx: Context, size: int, *, dkim: str = "none") -> int:
         _sign_with(ctx, ("rsa", "ed25519") if dkim == "both" else (dkim,))
     for start in range(0, size, _CHUNK):
         with ctx.write() as session:
-            people = _add_people(ctx, session, range(start, min(size, start + _CHUNK)), topic_id)
+            people = _add_people(ctx, session, range(first + start, first + min(size, start + _CHUNK)), topic_id)
             _add_messages(session, sending_id, people, start // BATCH_SIZE)
     with ctx.write() as session:
         delivery.start_sending(session, ctx, sending_id)
