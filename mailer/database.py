@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -61,6 +62,24 @@ def _sqlite_clock(*_: Any, **__: Any) -> str:
 @compiles(database_clock, "postgresql")
 def _postgresql_clock(*_: Any, **__: Any) -> str:
     return "clock_timestamp()"
+
+
+class database_clock_in(FunctionElement[datetime]):  # noqa: N801 - it reads as an SQL function
+    """The database's own clock, so many seconds from now."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(database_clock_in, "sqlite")
+def _sqlite_clock_in(element: FunctionElement[datetime], compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
+
+
+@compiles(database_clock_in, "postgresql")
+def _postgresql_clock_in(element: FunctionElement[datetime], compiler: SQLCompiler, **kw: Any) -> str:
+    return f"clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)})"
 
 
 class Database:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from mailer import tokens
@@ -17,7 +17,7 @@ from mailer.delivery.attachments import Attachment
 from mailer.delivery.claim import Claim
 from mailer.delivery.dkim import Signer
 from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleton
-from mailer.delivery.recipients import Values, load_values
+from mailer.delivery.recipients import Values, build_statements, read_values
 from mailer.delivery.signing import load_signer
 from mailer.delivery.smtp import Envelope
 from mailer.schema.consent import Topic
@@ -115,26 +115,28 @@ def _sender_values(sender: Sender) -> dict[str, str]:
 
 def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
     """Return the queued messages of a claimed batch, by id."""
-    mine = (Message.batch_id == claim.batch_id, Message.state == MessageState.QUEUED.value)
-    rows = session.execute(
-        select(
-            Message.id,
-            Message.contact_id,
-            Message.address_id,
-            func.coalesce(Message.to_address, Address.email, ""),
-            Message.attempts,
-        )
-        .outerjoin(Address, Address.id == Message.address_id)
-        .where(*mine)
-        .order_by(Message.id)
-    ).all()
-    values = load_values(session, select(Message.contact_id).where(*mine, Message.contact_id.is_not(None)))
+    rows = session.connection().execute(_QUEUED, {"batch": claim.batch_id})
+    values = read_values(session, _VALUES, {"batch": claim.batch_id})
     return [
         Outgoing(number, claim, contact_id, address_id, email, attempts, values.get(contact_id or 0, _NOBODY))
         for number, contact_id, address_id, email, attempts in rows
     ]
 
 
+_MINE = (Message.batch_id == bindparam("batch"), Message.state == MessageState.QUEUED.value)
+_QUEUED = (
+    select(
+        Message.id,
+        Message.contact_id,
+        Message.address_id,
+        func.coalesce(Message.to_address, Address.email, ""),
+        Message.attempts,
+    )
+    .outerjoin(Address, Address.id == Message.address_id)
+    .where(*_MINE)
+    .order_by(Message.id)
+)
+_VALUES = build_statements(select(Message.contact_id).where(*_MINE, Message.contact_id.is_not(None)))
 _NOBODY: Values = {"contact": {}, "company": {}, "owner": {}}
 
 

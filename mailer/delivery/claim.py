@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Float, Select, Update, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from mailer.database import any_row, database_clock
+from mailer.database import UtcDateTime, any_row, database_clock_in
 from mailer.delivery.policy import LEASE, MAX_CLAIMS
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.transports import ProviderHold
@@ -55,20 +57,25 @@ def is_running() -> ColumnElement[bool]:
 
 def list_due_sendings(session: Session, now: datetime) -> list[int]:
     """Return the sendings that have a batch due at the business time `now`, oldest first."""
-    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(session, now))
-    return list(session.scalars(select(Sending.id).where(is_running(), due).order_by(Sending.id)))
+    is_quiet = find_quiet_end(session, now) is not None
+    return list(session.connection().execute(_due_sendings(is_quiet=is_quiet), {"now": now}).scalars())
 
 
-def _is_due(session: Session, now: datetime) -> list[ColumnElement[bool]]:
+@cache
+def _due_sendings(*, is_quiet: bool) -> Select[int]:
+    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(is_quiet=is_quiet))
+    return select(Sending.id).where(is_running(), due).order_by(Sending.id)
+
+
+def _is_due(*, is_quiet: bool) -> list[ColumnElement[bool]]:
+    """Conditions on batch and sending; `now` is to be bound. `is_quiet`: quiet hours run."""
     due = [
         SendBatch.state == BatchState.READY.value,
-        SendBatch.not_before <= now,
+        SendBatch.not_before <= bindparam("now", type_=UtcDateTime()),
         or_(Sending.release_limit.is_(None), SendBatch.ordinal <= Sending.release_limit),
         ~is_provider_held(),
     ]
-    if find_quiet_end(session, now) is not None:
-        due.append(Sending.keeps_quiet_hours.is_(False))
-    return due
+    return [*due, Sending.keeps_quiet_hours.is_(False)] if is_quiet else due
 
 
 def is_provider_held() -> ColumnElement[bool]:
@@ -83,32 +90,41 @@ def is_provider_held() -> ColumnElement[bool]:
 
 def claim_batch(session: Session, sending_id: int, now: datetime) -> Claim | None:
     """Lease the next due batch of a sending; None where there is none, or another worker was quicker."""
-    candidate = (
-        select(SendBatch)
+    is_quiet = find_quiet_end(session, now) is not None
+    values = {"sending": sending_id, "now": now, "lease": LEASE.total_seconds()}
+    row = session.connection().execute(_lease_next(is_quiet=is_quiet), values).one_or_none()
+    return None if row is None else Claim(*row)
+
+
+@cache
+def _lease_next(*, is_quiet: bool) -> ReturningUpdate[int, int, int, str, int, int]:
+    """One statement: a batch that somebody else has just locked is passed over (PostgreSQL)."""
+    batch = aliased(SendBatch, name="lease")
+    chosen = (
+        select(SendBatch.id)
         .join(Sending, Sending.id == SendBatch.sending_id)
-        .where(SendBatch.sending_id == sending_id, is_running(), *_is_due(session, now))
+        .where(SendBatch.sending_id == bindparam("sending"), is_running(), *_is_due(is_quiet=is_quiet))
         .order_by(SendBatch.ordinal, SendBatch.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=SendBatch)
     )
-    batch = session.scalars(candidate).one_or_none()
-    if batch is None:
-        return None
-    batch.state, batch.token, batch.claims = BatchState.LEASED.value, batch.token + 1, batch.claims + 1
-    session.flush()
-    session.execute(update(SendBatch).where(SendBatch.id == batch.id).values(lease_until=_lease_end(session)))
-    return Claim(batch.id, batch.sending_id, batch.token, batch.provider, batch.ordinal, batch.claims)
-
-
-def _lease_end(session: Session) -> datetime:
-    now: datetime = session.execute(select(database_clock())).scalar_one()
-    return now + LEASE
+    return (
+        update(batch)
+        .where(batch.id == chosen.scalar_subquery())
+        .values(
+            state=BatchState.LEASED.value,
+            token=batch.token + 1,
+            claims=batch.claims + 1,
+            lease_until=database_clock_in(bindparam("lease", type_=Float)),
+        )
+        .returning(batch.id, batch.sending_id, batch.token, batch.provider, batch.ordinal, batch.claims)
+    )
 
 
 def renew_leases(session: Session, claims: Sequence[Claim]) -> None:
     """Prolong leases that are still mine; a worker does so while it makes progress."""
-    end = _lease_end(session)
     for claim in claims:
+        end = database_clock_in(LEASE.total_seconds())
         session.execute(update(SendBatch).where(*is_mine(claim)).values(lease_until=end))
 
 
@@ -119,20 +135,33 @@ def is_mine(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 def release_batch(session: Session, claim: Claim, *, not_before: datetime, has_progress: bool) -> None:
     """Give a batch back: `done` where nothing in it is queued or on its way, else ready again at `not_before`."""
+    values = {
+        "batch": claim.batch_id, "mine": claim.token, "at": not_before, "kept": 0 if has_progress else claim.claims,
+    }  # fmt: skip
+    session.connection().execute(_release(), values)
+
+
+@cache
+def _release() -> Update:
     live = any_row(
         Message,
-        Message.batch_id == claim.batch_id,
+        Message.batch_id == SendBatch.id,
         Message.state.in_([MessageState.QUEUED.value, MessageState.TRANSMITTING.value]),
     )
-    still = session.scalar(select(live))
-    values: dict[str, object] = {"lease_until": None}
-    if has_progress:
-        values["claims"] = 0
-    if still:
-        values |= {"state": BatchState.READY.value, "not_before": not_before}
-    else:
-        values["state"] = BatchState.DONE.value
-    session.execute(update(SendBatch).where(*is_mine(claim)).values(values))
+    return (
+        update(SendBatch)
+        .where(
+            SendBatch.id == bindparam("batch"),
+            SendBatch.token == bindparam("mine"),
+            SendBatch.state == BatchState.LEASED.value,
+        )
+        .values(
+            state=case((live, BatchState.READY.value), else_=BatchState.DONE.value),
+            not_before=case((live, bindparam("at", type_=UtcDateTime())), else_=SendBatch.not_before),
+            claims=bindparam("kept"),
+            lease_until=None,
+        )
+    )
 
 
 def isolate_poison(session: Session, claim: Claim) -> bool:

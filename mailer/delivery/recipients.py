@@ -3,10 +3,10 @@
 Empty values are left out, so that a template must say what to print instead (FEATURES M4: never "Hello ,").
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Executable, Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.schema.accounts import Staff
@@ -17,26 +17,25 @@ _CONTACT = (
 )  # fmt: skip
 _COMPANY = ("name", "domain", "industry", "category", "country")
 
-Chosen = Sequence[int] | Select[Any]
 Values = Mapping[str, Mapping[str, Any]]
 
 
-def load_values(session: Session, contact_ids: Chosen) -> dict[int, Values]:
-    """Return `contact`, `company` and `owner` of each contact, by id; two statements for any number.
+class ValueStatements(NamedTuple):
+    """What reads the values of chosen contacts; made once where the choice is a kept select with parameters."""
 
-    `contact_ids`: ids, or a select of ids.
-    """
-    owner_name = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
-    columns = [getattr(Contact, name) for name in _CONTACT]
-    company = [getattr(Company, name) for name in _COMPANY]
-    rows = session.execute(
-        select(Contact.id, Contact.data, Address.email, owner_name, Staff.email, *columns, *company)
-        .outerjoin(Address, Address.id == Contact.address_id)
-        .outerjoin(Company, Company.id == Contact.company_id)
-        .outerjoin(Staff, Staff.id == func.coalesce(Contact.owner_id, Company.owner_id))
-        .where(Contact.id.in_(contact_ids))
-    )
-    tags = _tags(session, contact_ids)
+    values: Executable
+    tags: Executable
+
+
+def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Values]:
+    """Return `contact`, `company` and `owner` of each contact, by id; two statements for any number."""
+    return read_values(session, build_statements(select(Contact.id).where(Contact.id.in_(contact_ids))), {})
+
+
+def read_values(session: Session, statements: ValueStatements, parameters: Mapping[str, Any]) -> dict[int, Values]:
+    """Do the same for the contacts that statements made before choose."""
+    rows = session.connection().execute(statements.values, parameters)
+    tags = _tags(session.connection().execute(statements.tags, parameters))
     found: dict[int, Values] = {}
     for contact_id, data, email, owner, owner_email, *rest in rows:
         plain = dict(zip(_CONTACT, rest, strict=False))
@@ -50,13 +49,28 @@ def load_values(session: Session, contact_ids: Chosen) -> dict[int, Values]:
     return found
 
 
-def _tags(session: Session, contact_ids: Chosen) -> dict[int, list[str]]:
-    rows = session.execute(
+def build_statements(chosen: Select[Any]) -> ValueStatements:
+    """Return the statements for the contacts whose ids `chosen` selects."""
+    owner_name = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
+    columns = [getattr(Contact, name) for name in _CONTACT]
+    company = [getattr(Company, name) for name in _COMPANY]
+    values = (
+        select(Contact.id, Contact.data, Address.email, owner_name, Staff.email, *columns, *company)
+        .outerjoin(Address, Address.id == Contact.address_id)
+        .outerjoin(Company, Company.id == Contact.company_id)
+        .outerjoin(Staff, Staff.id == func.coalesce(Contact.owner_id, Company.owner_id))
+        .where(Contact.id.in_(chosen))
+    )
+    tags = (
         select(ContactTag.contact_id, Tag.name)
         .join(Tag, Tag.id == ContactTag.tag_id)
-        .where(ContactTag.contact_id.in_(contact_ids))
+        .where(ContactTag.contact_id.in_(chosen))
         .order_by(ContactTag.contact_id, Tag.name)
     )
+    return ValueStatements(values, tags)
+
+
+def _tags(rows: Iterable[Any]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for contact_id, name in rows:
         found.setdefault(contact_id, []).append(name)
