@@ -308,10 +308,10 @@ class Session(asyncio.Protocol):
     def _secure(self, tls: ssl.SSLContext) -> None:
         """Let TLS begin; what comes from here on is the handshake's."""
         self._is_secure = True
-        if self._ready_at > self._loop.time():  # the answer is still on its way
-            self._loop.call_at(self._ready_at + 0.001, self._secure, tls)
-            return
         self._transport.pause_reading()
+        if self._ready_at > self._loop.time() - 0.01:  # the answer is still on its way
+            self._loop.call_at(self._ready_at + 0.02, self._secure, tls)
+            return
         asyncio.ensure_future(self._handshake(tls))  # noqa: RUF006 - it holds this session, and the loop holds it
 
     async def _handshake(self, tls: ssl.SSLContext) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from mailer.context import Context
 from tests.chaos.history import check
 from tests.chaos.scene import Scene, count_states, is_finished, open_context, read_history
@@ -151,10 +153,16 @@ class Field:
         for scene in scenes:
             wait_for(
                 f"the end of sending {scene.sending_id}",
-                lambda scene=scene: is_finished(self.ctx, scene),  # type: ignore[misc]
+                lambda scene=scene: self._is_finished(scene),  # type: ignore[misc]
                 seconds,
                 lambda scene=scene: dict(count_states(self.ctx, scene)),  # type: ignore[misc]
             )
+
+    def _is_finished(self, scene: Scene) -> bool:
+        try:
+            return is_finished(self.ctx, scene)
+        except DBAPIError:  # the database is away on purpose
+            return False
 
 
 @contextmanager

@@ -1,25 +1,26 @@
 """One cell of the fault matrix: three messages, one server that plays one fault, and what came of it.
 
-Each cell has a database of its own, copied from a template that holds the scene, so that cells run side by side.
+Cells run side by side, each on a stand of its own: a database that is put back to the scene before every cell.
 """
 
-import shutil
+import queue
 import ssl
-import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+import redis
+from sqlalchemy import Table, func, select
 
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database
 from mailer.delivery.loop import reap_now, send_due
+from mailer.delivery.smtp import Timeouts
 from mailer.jobs import SilentBell
+from mailer.schema.base import Base
 from mailer.schema.consent import Suppression
 from mailer.schema.delivery import Event, Message, SendBatch, Sending
 from mailer.settings import Settings
@@ -27,9 +28,9 @@ from mailer.tokens import Keys
 from mailer.workspace.service import ensure_workspace
 from tests.support.fault_sink import FaultServer, Sinks, Taken
 from tests.support.make import make_reader, make_sending, make_topic
-from tests.support.postgres import Postgres
 
 MESSAGES = 3
+PATIENCE = Timeouts(connect=10, greeting=4, command=4, body=4, dot=4)
 
 
 @dataclass(frozen=True)
@@ -44,70 +45,93 @@ class Seen:
     hold: str
     retry: float | None
     taken: dict[str, int]
+    is_slowed: bool = False
     later: dict[str, int] = field(default_factory=dict)
     taken_in_all: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
+class Stand:
+    """Where one cell is played at a time: a database with the scene, the scene's rows, a limiter of its own."""
+
+    database: Database
+    redis_url: str
+    rows: list[tuple[Table, list[dict[str, Any]]]]
+
+    def reset(self) -> None:
+        """Put the scene back as it was."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            client.flushdb()
+        with self.database.write() as session:
+            for table, _ in reversed(self.rows):
+                session.execute(table.delete())
+            for table, rows in self.rows:
+                if rows:
+                    session.execute(table.insert(), rows)
+
+
+def make_stand(database: Database, redis_url: str) -> Stand:
+    """Remember what a cell may change."""
+    names = ("sending", "send_batch", "message", "event", "suppression", "consent", "subscription", "relay_state",
+             "policy_refusal", "provider_hold", "engagement")  # fmt: skip
+    tables = [table for table in Base.metadata.sorted_tables if table.name in names]
+    with database.read() as session:
+        return Stand(
+            database,
+            redis_url,
+            [(table, [dict(row._mapping) for row in session.execute(table.select())]) for table in tables],
+        )
+
+
+@dataclass
 class Rig:
-    """What all cells share."""
+    """What all cells share; `stands` are taken and given back."""
 
     folder: Path
     sinks: Sinks
     keys: Keys
-    redis_url: str
     certificate: Path
     tls: ssl.SSLContext
-    postgres: Postgres | None
-    template: str
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def _database(self) -> tuple[str, Callable[[], None]]:
-        if self.postgres is not None:
-            with self.lock:  # PostgreSQL copies a template for one at a time
-                postgres, name = self.postgres, self.postgres.create(self.template)
-            return postgres.url(name), lambda: postgres.drop(name)
-        path = self.folder / f"{uuid.uuid4()}.sqlite"
-        shutil.copyfile(self.template, path)
-        return f"sqlite:///{path}", path.unlink
+    stands: "queue.SimpleQueue[Stand]" = field(default_factory=queue.SimpleQueue)
 
     def play(self, phase: str, rule: dict[str, Any]) -> Seen:
         """Send the scene's messages to a server with that fault, then, without it, what is due hours later."""
-        url, drop = self._database()
         has_tls, has_auth = phase == "starttls", phase == "auth"
         log = self.folder / f"{uuid.uuid4()}.log"
         server = self.sinks.start(log, {"rules": [rule]}, tls=self.tls if has_tls else None, auth=has_auth)
         login = "ann:secret@" if has_auth else ""
         options = f"?starttls=yes&ca_file={self.certificate}" if has_tls else "?starttls=no"
-        ctx = make_cell_context(self, url, f"smtp://{login}127.0.0.1:{server.port}{options}")
+        stand = self.stands.get()
         try:
-            return self._play(ctx, server)
+            stand.reset()
+            return self._play(make_cell_context(self, stand, f"smtp://{login}127.0.0.1:{server.port}{options}"), server)
         finally:
-            ctx.database.dispose()
+            self.stands.put(stand)
             self.sinks.stop(server)
-            drop()
 
     def _play(self, ctx: Context, server: FaultServer) -> Seen:
-        send_due(ctx, seconds=5)
+        send_due(ctx, seconds=5, timeouts=PATIENCE)
         reap_now(ctx)
         seen = look(ctx, server.taken())
+        seen = Seen(**{**vars(seen), "is_slowed": _is_slowed(ctx)})
+        ctx.redis.flushdb()  # the limiter's memory of it fades in the hours that pass now
         if seen.states == {"accepted": MESSAGES}:
             return Seen(**{**vars(seen), "later": seen.states, "taken_in_all": seen.taken})
         server.play({})
         ctx.clock.offset = timedelta(hours=3)
-        send_due(ctx, seconds=5)
+        send_due(ctx, seconds=5, timeouts=PATIENCE)
         reap_now(ctx)
         later = look(ctx, server.taken())
         return Seen(**{**vars(seen), "later": later.states, "taken_in_all": later.taken})
 
 
-def make_cell_context(rig: Rig, url: str, smtp_url: str) -> Context:
-    """A context on one cell's database and server."""
+def make_cell_context(rig: Rig, stand: Stand, smtp_url: str) -> Context:
+    """A context on one cell's database, limiter and server."""
     settings = Settings(
-        data_dir=rig.folder, database_url=url, public_url="http://127.0.0.1:8000", bounce_domain="bounce.localhost",
-        smtp_url=smtp_url, redis_url=rig.redis_url,
+        data_dir=rig.folder, database_url=str(stand.database.url), public_url="http://127.0.0.1:8000",
+        bounce_domain="bounce.localhost", smtp_url=smtp_url, redis_url=stand.redis_url,
     )  # type: ignore[call-arg,arg-type]  # fmt: skip
-    return Context(settings=settings, database=Database(url), keys=rig.keys, bell=SilentBell())
+    return Context(settings=settings, database=stand.database, keys=rig.keys, bell=SilentBell())
 
 
 def make_scene(ctx: Context) -> None:
@@ -123,6 +147,11 @@ def make_scene(ctx: Context) -> None:
     with ctx.write() as session:
         kept = session.get_one(type(workspace), workspace.id)
         kept.limits = {"rate_per_second": 50_000, "relay_connections": 6}
+
+
+def _is_slowed(ctx: Context) -> bool:
+    """Whether a bucket of the limiter has a cap now."""
+    return any(ctx.redis.type(key) == b"hash" and ctx.redis.hexists(key, "cap") for key in ctx.redis.keys("*rate*"))
 
 
 def look(ctx: Context, log: list[Taken]) -> Seen:

@@ -55,6 +55,7 @@ class Outcome:
     event: str = ""
     is_suppressed: bool = False
     hold: str = ""
+    is_slowed: bool = False
 
     @property
     def contact(self) -> str:
@@ -76,15 +77,16 @@ class Outcome:
 
 ACCEPTED = Outcome("accepted")
 RELAY_RESTS = Outcome("queued", retry=15)
+RELAY_SLOWS = Outcome("queued", retry=15, is_slowed=True)
 UNKNOWN = Outcome("unknown", "no_answer")
 LOST = Outcome("queued", "connection_lost", 1, 300)
 HARD = Outcome("failed", "user_unknown", event="hard_bounce", is_suppressed=True)
 SOFT = Outcome("failed", "mailbox_full", event="soft_bounce")
 
 
-def later(reason: str) -> Outcome:
+def later(reason: str, *, is_slowed: bool = False) -> Outcome:
     """A refusal for now."""
-    return Outcome("queued", reason, 1, 300)
+    return Outcome("queued", reason, 1, 300, is_slowed=is_slowed)
 
 
 def held(reason: str) -> Outcome:
@@ -93,11 +95,11 @@ def held(reason: str) -> Outcome:
 
 
 _REPLY_OUTCOMES = {
-    "421": later("throttled"),
+    "421": later("throttled", is_slowed=True),
     "450": later("unknown"),
     "451": later("system"),
     "452": later("system"),
-    "454": later("throttled"),
+    "454": later("throttled", is_slowed=True),
     "500": held("protocol"),
     "550 5.1.1": HARD,
     "550 5.7.515": held("authentication"),
@@ -113,7 +115,7 @@ def expected(phase: str, fault: str) -> Outcome:
     if phase == "quit" or fault == "split":
         return ACCEPTED
     if phase in _SESSION:
-        return RELAY_RESTS
+        return RELAY_SLOWS if fault in ("421", "454") else RELAY_RESTS
     if phase == "mail" and fault in _AT_MAIL:
         return _AT_MAIL[fault]
     if fault in REPLIES:
@@ -128,9 +130,13 @@ def expected(phase: str, fault: str) -> Outcome:
 
 
 def cells() -> list[tuple[str, str]]:
-    """Return every cell. A greeting and a body cannot be answered too early; only a dot can be taken in silence."""
+    """Return every cell.
+
+    A greeting is never too early, what comes before QUIT is an answer to the next MAIL, a body has no answer of its
+    own, and only a dot is taken in silence.
+    """
     made = [(phase, fault) for phase in PHASES for fault in (*REPLIES, *WIRE)]
-    impossible = {("greeting", "early"), ("body", "early")}
+    impossible = {("greeting", "early"), ("quit", "early"), ("body", "early"), ("body", "split")}
     return [(phase, fault) for phase, fault in made if (phase, fault) not in impossible and _has_drop(phase, fault)]
 
 
@@ -153,7 +159,8 @@ After that the server is well again and time passes: whatever was `queued` and n
 whatever was `unknown` is never sent again by itself; the server never has a message twice.
 
 * **Contact**: what is noted against the person. Faults of the relay, the sender or the moment cost nobody anything.
-* **Sending**: three replies that blame the sender hold it (`policy`) until a person looks.
+* **Sending**: three replies that blame the sender hold its mails to that provider (`policy`) until a person looks;
+  a reply that asks for patience halves the rate (to the provider, or to the relay where it said so before any mail).
 * **Next try**: the first one; a message that is refused again waits 15, 30, 60 minutes, then two hours each time.
 * A stall is the end of patience: the time-outs of RFC 5321, section 4.5.3.2.
 """
@@ -173,7 +180,7 @@ def _row(phase: str, fault: str) -> str:
     outcome = expected(phase, fault)
     said = f"`{REPLIES[fault]}`" if fault in REPLIES else WIRE[fault]
     reason = f"`{outcome.reason}`" if outcome.reason else "-"
-    sending = f"held: `{outcome.hold}`" if outcome.hold else "goes on"
+    sending = f"held: `{outcome.hold}`" if outcome.hold else "slows down" if outcome.is_slowed else "goes on"
     return f"| {said} | `{outcome.state}` | {reason} | {outcome.contact} | {sending} | {outcome.next_try} |"
 
 

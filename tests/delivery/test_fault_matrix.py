@@ -1,24 +1,24 @@
 """Every fault a relay can play, in every phase: the message, the contact and the sending end as the table says (C8)."""
 
+import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from mailer.delivery import smtp_pool
-from mailer.delivery.smtp import Timeouts
+from mailer.database import Database
 from mailer.tokens import new_keys
 from tests.conftest import ENGINES
-from tests.delivery.fault_rig import MESSAGES, Rig, Seen, make_cell_context, make_scene
+from tests.delivery.fault_rig import MESSAGES, Rig, Seen, make_cell_context, make_scene, make_stand
 from tests.delivery.smtp_faults import WIRE, Outcome, cells, expected, render_page, rule_of
 from tests.support.fault_sink import run_sinks
 from tests.support.postgres import Postgres
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "smtp-faults.md"
-PATIENCE = Timeouts(connect=10, greeting=2.5, command=2.5, body=2.5, dot=2.5)
 SIDE_BY_SIDE = 6
 # a TLS session's goodbye may still be on its way when a run ends and its loop closes
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed resource:ResourceWarning")
@@ -39,34 +39,44 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=ENGINES)
 def matrix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path, redis_url: str
-) -> Iterator[dict[tuple[str, str], Seen]]:
+) -> dict[tuple[str, str], Seen]:
     """What came of every cell, all played side by side."""
     folder = tmp_path_factory.mktemp("matrix")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, f"{certificate}.key")
-    postgres: Postgres | None = None
-    if request.param == "sqlite":
-        template = str(folder / "template.sqlite")
-        Path(template).write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
-        url = f"sqlite:///{template}"
-    else:
-        postgres = request.getfixturevalue("postgres")
-        template = postgres.create("migrated")
-        url = postgres.url(template)
-    with run_sinks() as sinks, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(smtp_pool, "Timeouts", lambda: PATIENCE)
-        rig = Rig(folder, sinks, new_keys(), redis_url, certificate, tls, postgres, template)
-        scene = make_cell_context(rig, url, "smtp://127.0.0.1:9")
-        make_scene(scene)
-        if postgres is None:
-            with scene.database.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        scene.database.dispose()
+    with run_sinks() as sinks, _databases(request, folder) as databases:
+        rig = Rig(folder, sinks, new_keys(), certificate, tls)
+        for number, database in enumerate(databases):
+            stand = make_stand(database, f"{redis_url}?db={number + 1}")
+            make_scene(make_cell_context(rig, stand, "smtp://127.0.0.1:9"))
+            rig.stands.put(make_stand(database, stand.redis_url))
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-            played = threads.map(lambda cell: rig.play(cell[0], rule_of(*cell)), cells())
-            yield dict(zip(cells(), played, strict=True))
-    if postgres is not None:
-        postgres.drop(template)
+            played = list(threads.map(lambda cell: rig.play(cell[0], rule_of(*cell)), cells()))
+    return dict(zip(cells(), played, strict=True))
+
+
+@contextmanager
+def _databases(request: pytest.FixtureRequest, folder: Path) -> Iterator[list[Database]]:
+    """Fresh databases, one for each cell that is played at the same time."""
+    server: Postgres | None = None
+    names = [f"stand{number}" for number in range(SIDE_BY_SIDE)]
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        for name in names:
+            shutil.copyfile(template, folder / f"{name}.sqlite")
+        urls = [f"sqlite:///{folder}/{name}.sqlite" for name in names]
+    else:
+        server = request.getfixturevalue("postgres")
+        assert server is not None
+        names = [server.create("migrated") for _ in names]
+        urls = [server.url(name) for name in names]
+    databases = [Database(url) for url in urls]
+    yield databases
+    for database in databases:
+        database.dispose()
+    if server is not None:
+        for name in names:
+            server.drop(name)
 
 
 def _as_outcome(seen: Seen) -> Outcome:
@@ -75,7 +85,7 @@ def _as_outcome(seen: Seen) -> Outcome:
     (attempts,) = seen.attempts
     event = next(iter(seen.events), "")
     retry = None if seen.retry is None else round(seen.retry)
-    return Outcome(state, reason, attempts, retry, event, seen.suppressed == MESSAGES, seen.hold)
+    return Outcome(state, reason, attempts, retry, event, seen.suppressed == MESSAGES, seen.hold, seen.is_slowed)
 
 
 @pytest.mark.parametrize(("phase", "fault"), cells(), ids=[f"{phase}-{fault}" for phase, fault in cells()])

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -24,8 +25,23 @@ class Postgres:
     """A running server; `folder` is the temporary folder that holds everything."""
 
     folder: Path
-    process: subprocess.Popen[bytes]
+    command: list[str]
+    identity: dict[str, Any]
+    process: subprocess.Popen[bytes] = field(init=False)
     made: int = field(default=0)
+
+    def launch(self) -> None:
+        """Start the server on its data and wait until it answers."""
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={"TZ": "UTC"},
+            start_new_session=True, **self.identity,
+        )  # fmt: skip
+        _wait(self)
+
+    def crash(self) -> None:
+        """End the server at once, as `pg_ctl stop -m immediate` does: what was not committed is gone."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(20)
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of a database."""
@@ -70,13 +86,12 @@ def start_postgres(*, durable: bool = False) -> Postgres:
         check=True, capture_output=True, env={"TZ": "UTC"}, **identity,
     )  # fmt: skip
     options = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
-    process = subprocess.Popen(
-        [str(binaries / "bin" / "postgres"), "-D", str(data), "-k", str(folder), "-h", "",
-         "-c", "max_connections=200", "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal", *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={"TZ": "UTC"}, start_new_session=True, **identity,
-    )  # fmt: skip
-    server = Postgres(folder, process)
-    _wait(server)
+    command = [
+        str(binaries / "bin" / "postgres"), "-D", str(data), "-k", str(folder), "-h", "", "-c", "max_connections=200",
+        "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal", *options,
+    ]  # fmt: skip
+    server = Postgres(folder, command, identity)
+    server.launch()
     return server
 
 
@@ -93,7 +108,7 @@ def _copy_binaries(folder: Path) -> Path:
     return target
 
 
-def _identity(folder: Path) -> dict[str, object]:
+def _identity(folder: Path) -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     nobody = 65534

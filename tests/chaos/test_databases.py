@@ -1,0 +1,106 @@
+"""PostgreSQL restarted, its sessions ended, its writes refused, in the middle of sending (C6, C7)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from mailer.database import Database
+from mailer.migrations.runner import migrate
+from tests.chaos.rig import Field, StableProcess, open_field
+from tests.chaos.scene import Scene, count_states, make_crowd, set_limits
+from tests.support.postgres import Postgres, start_postgres
+
+WORKERS = 3
+FAILING = """
+CREATE FUNCTION fail_sometimes() RETURNS trigger AS $$
+BEGIN
+  IF random() < 0.002 THEN RAISE EXCEPTION 'made up' USING ERRCODE = '40P01'; END IF;
+  IF random() < 0.002 THEN RAISE EXCEPTION 'made up' USING ERRCODE = '40001'; END IF;
+  RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE TRIGGER fail_sometimes BEFORE UPDATE ON message FOR EACH ROW EXECUTE FUNCTION fail_sometimes();
+"""
+
+
+@pytest.fixture
+def durable() -> Iterator[Postgres]:
+    """A PostgreSQL that keeps its word through a crash, with a migrated database `mailer`."""
+    server = start_postgres(durable=True)
+    server.execute("CREATE DATABASE mailer")
+    database = Database(server.url("mailer"))
+    migrate(database)
+    database.dispose()
+    yield server
+    server.stop()
+
+
+def _start(field: Field, messages: int, rate: int) -> Scene:
+    set_limits(field.ctx, rate_per_second=rate, relay_connections=6)
+    scene = make_crowd(field.ctx, messages)
+    field.stable.start("reap")
+    for _ in range(WORKERS):
+        field.stable.start("send")
+    return scene
+
+
+def _end_sessions(server: Postgres) -> None:
+    with suppress(psycopg.Error):
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mailer'")
+
+
+def _set_read_only(server: Postgres, *, on: bool) -> None:
+    server.execute(f"ALTER DATABASE mailer SET default_transaction_read_only = {'on' if on else 'off'}")
+    _end_sessions(server)
+
+
+@pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.chaos)])
+def test_a_database_that_crashes_again_and_again_loses_nobody(
+    tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int, size: str
+) -> None:
+    messages, restarts, rate = (8_000, 20, 200) if size == "long" else (500, 2, 150)
+    with open_field(tmp_path, stable_process, durable.url("mailer"), redis_url, seed) as field:
+        scene = _start(field, messages, rate)
+        for _ in range(restarts):
+            time.sleep(field.chance.uniform(0.2, 1.0))
+            _end_sessions(durable)
+            time.sleep(field.chance.uniform(0.2, 1.0))
+            durable.crash()
+            durable.launch()
+        field.wait_finished(scene, seconds=messages / rate + 60)
+
+        assert field.verdict(scene) == []
+        print(f"restarts={restarts} states={dict(count_states(field.ctx, scene))}")
+
+
+def test_a_database_that_refuses_to_write_for_a_while_loses_nobody(
+    tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int
+) -> None:
+    """As after a fail-over to a replica: what was accepted meanwhile is written down once it can be."""
+    with open_field(tmp_path, stable_process, durable.url("mailer"), redis_url, seed) as field:
+        scene = _start(field, 400, 150)
+        time.sleep(1)
+        _set_read_only(durable, on=True)
+        time.sleep(1.5)
+        _set_read_only(durable, on=False)
+        field.wait_finished(scene, seconds=60)
+
+        assert field.verdict(scene) == []
+        assert count_states(field.ctx, scene)["accepted"] == 400
+
+
+def test_deadlocks_and_serialization_failures_repeat_only_the_database_part(
+    tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int
+) -> None:
+    with open_field(tmp_path, stable_process, durable.url("mailer"), redis_url, seed) as field:
+        scene = _start(field, 500, 250)
+        with field.ctx.write() as session:
+            session.execute(text(FAILING))
+        field.wait_finished(scene, seconds=90)
+
+        assert field.verdict(scene) == []
+        assert count_states(field.ctx, scene)["accepted"] == 500
