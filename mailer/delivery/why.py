@@ -332,5 +332,10 @@ def _rest(session: Session, sending: Sending, piles: Mapping[str, _Pile]) -> Ite
     if waiting:
         what = f"{waiting} have left and wait for the relay's answer; without one in 700 s they become unknown"
         yield Cause(CauseCode.UNANSWERED, what, {"count": waiting})
-    elif "leased" not in piles:
+    elif "leased" not in piles and not _has_queued(session, sending):
         yield Cause(CauseCode.NOTHING_DUE, "nothing is left to send; it finishes within seconds")
+
+
+def _has_queued(session: Session, sending: Sending) -> bool:
+    queued = select(Message.id).where(Message.sending_id == sending.id, Message.state == MessageState.QUEUED.value)
+    return session.scalar(queued.limit(1)) is not None

@@ -16,6 +16,7 @@ from mailer.settings import Settings
 from mailer.tokens import manage_token, new_keys
 from tests.browser.chromium import launch_options
 from tests.support.domain import make_checked_domain
+from tests.support.relays import make_relays
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.webserver import serve_pages
 
@@ -36,6 +37,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     key, path = make_upload(ctx, "fair-in-oslo.csv")
     path.write_text(CSV, encoding="utf-8")
     domain = make_checked_domain(ctx)
+    relay = make_relays(ctx, story)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -74,6 +76,11 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "domains": "/domains",
         "domain": f"/domains/{domain.public_id}",
         "domain-new": "/domains/new",
+        "transports": "/transports",
+        "transport": f"/transports/{relay.public_id}",
+        "transport-new": "/transports/new",
+        "operations": "/operations",
+        "unknown": f"/campaigns/{story.running.public_id}/unknown",
         "staff": "/staff",
         "staff-new": "/staff/new",
         "audit": "/audit",
