@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Template, UndefinedError, nodes
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from mailer.content.environment import MailEnvironment
@@ -70,6 +71,23 @@ class Renderer:
         """Return the text part as quoted-printable, lines ending in CRLF."""
         return _run(self._text_qp, context).encode("ascii")
 
+    def mail(self, context: Values) -> "Rendered":
+        """Return all that a mail is made of: what `subject`, `text_qp` and `html_qp` return."""
+        plain = _open(self._text_qp, context)  # subject and text read the same values in the same way
+        return Rendered(
+            _one_line(_stream(self._subject, plain)),
+            _stream(self._text_qp, plain).encode("ascii"),
+            _run(self._html_qp, context).encode("ascii"),
+        )
+
+
+class Rendered(NamedTuple):
+    """Subject on one line, text and HTML as quoted-printable."""
+
+    subject: str
+    text_qp: bytes
+    html_qp: bytes
+
 
 @lru_cache(128)
 def compile_renderer(html: str, text: str, subject: str, preheader: str = "") -> Renderer:
@@ -94,12 +112,20 @@ def _compile(source: str, *, is_html: bool, is_quoted: bool) -> Template:
     return environment.from_string(tree)
 
 
+def _open(template: Template, context: Values) -> Context:
+    """Return the values as Jinja reads them. `shared`: nothing is written to them, so they need not be copied."""
+    return template.new_context(context, shared=True)  # type: ignore[arg-type]
+
+
 def _run(template: Template, context: Values) -> str:
+    return _stream(template, _open(template, context))
+
+
+def _stream(template: Template, context: Context) -> str:
     pieces: list[str] = []
     size = 0
     try:
-        # `shared`: nothing in the context is written to, so it need not be copied.
-        stream = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
+        stream = template.root_render_func(context)
         while parts := list(islice(stream, _PIECE)):
             piece = "".join(parts)
             pieces.append(piece)

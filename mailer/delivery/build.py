@@ -182,16 +182,16 @@ def build_envelope(ctx: Context, content: Content, outgoing: Outgoing) -> Envelo
     context = build_context(ctx, content, outgoing)
     verp = tokens.verp_local(ctx.keys, outgoing.message_id, content.key_id)
     mail_from = f"{verp}@{ctx.settings.bounce_domain}"
-    subject = content.renderer.subject(context)
+    mail = content.renderer.mail(context)
     local = tokens.message_id_local(ctx.keys, outgoing.message_id, content.key_id)
     body = content.skeleton.assemble(
         Variable(
             to_email=outgoing.to_email,
-            subject=f"[Test] {subject}" if content.is_test else subject,
+            subject=f"[Test] {mail.subject}" if content.is_test else mail.subject,
             message_id=f"{local}@{ctx.settings.bounce_domain}",
             date=utc_now(),
-            text_qp=content.renderer.text_qp(context),
-            html_qp=content.renderer.html_qp(context),
+            text_qp=mail.text_qp,
+            html_qp=mail.html_qp,
             unsubscribe_url=context["unsubscribe_url"],
             unsubscribe_mailto=f"{mail_from}?subject=unsubscribe" if context["unsubscribe_url"] else "",
             reference=verp,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailer.delivery.gate import Candidate, GateResult
 
-GROUP = 40
+GROUP = 64
 WAIT_SECONDS = 0.01
 
 
