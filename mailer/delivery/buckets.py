@@ -28,7 +28,7 @@ def list_limits(
     found: list[Limit] = []
     if sending.rate_per_second is not None:
         found.append(Bucket(f"sending:{sending.sending_id}", sending.rate_per_second))
-    if relay.rate_per_second is not None:
+    if relay.rate_per_second is not None or relay.adapts:
         found.append(relay_bucket(relay))
     if relay.adapts:
         found.append(provider_bucket(relay, provider, provider_rates))

@@ -58,10 +58,13 @@ def note_failure(session: Session, key: str, why: str) -> None:
     """Write down that a relay could not be used; failures of the same moment, or while it rests, count once."""
     row, now = _state(session, key), utc_now()
     is_same = row.last_error_at is not None and row.failures > 0 and now - row.last_error_at < TOGETHER
-    row.last_error, row.last_error_at = why[:_ERROR_LIMIT], now
+    row.last_error = why[:_ERROR_LIMIT]
     if is_same or (row.resting_until is not None and row.resting_until > now):
         return
-    row.failures += 1
+    row.failures, row.last_error_at = (
+        row.failures + 1,
+        now,
+    )  # the time of what was counted: a window that does not slide
     row.down_since = row.down_since or now
     if rest := decide_rest(row.failures):
         row.resting_until = now + rest

@@ -71,7 +71,10 @@ def test_limits_are_the_fewest_that_say_it_all() -> None:
 
     assert list_limits(catcher, SendingLimits(7), "google", {}) == ()
     assert list_limits(catcher, giant, "google", {"google": 5}) == (Bucket("sending:7", 50),)
-    assert list_limits(wide, SendingLimits(7), "google", {}) == (Bucket("provider:wide:google", None),)
+    assert list_limits(wide, SendingLimits(7), "google", {}) == (
+        Bucket("relay:wide", None),
+        Bucket("provider:wide:google", None),
+    )
     assert list_limits(narrow, giant, "google", {"google": 5}) == (
         Bucket("sending:7", 50),
         Bucket("relay:narrow", 14),

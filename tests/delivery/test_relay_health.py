@@ -70,6 +70,16 @@ def test_failures_of_the_same_moment_count_once(ctx: Context) -> None:
     assert (state.failures, state.resting_until) == (1, None)
 
 
+def test_failures_every_second_are_counted_every_two(ctx: Context) -> None:
+    for _ in range(5):
+        with ctx.write() as session:
+            note_failure(session, "settings", "no")
+        _shift(ctx, timedelta(seconds=1.1))
+
+    with ctx.read() as session:
+        assert list_health(session)["settings"].failures == 3
+
+
 def test_failures_while_it_rests_do_not_prolong_the_rest(ctx: Context) -> None:
     _fail(ctx, times=3)
     with ctx.read() as session:

@@ -189,9 +189,10 @@ def test_no_limit_of_the_settings_relay_and_limits_of_providers(ctx: Context) ->
         limits = load_sending_limits(session, ctx, sending.id)
     assert plan.limits_of(plan.relays[0], limits, "google") == (
         Bucket(f"sending:{sending.id}", 3),
+        Bucket("relay:settings", None),
         Bucket("provider:settings:google", 7),
     )
-    assert plan.limits_of(plan.relays[0], limits, "yahoo")[1] == Bucket("provider:settings:yahoo", None)
+    assert plan.limits_of(plan.relays[0], limits, "yahoo")[2] == Bucket("provider:settings:yahoo", None)
 
 
 def test_slowed_provider_is_shown(make_ctx: Callable[..., Context], redis_url: str) -> None:
