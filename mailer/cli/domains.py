@@ -9,6 +9,7 @@ from mailer.cli.session import opened
 from mailer.context import Context
 from mailer.delivery import domain_queries, domain_service
 from mailer.delivery.domains import Check, read_checks
+from mailer.delivery.warm_up import list_warm_ups, set_warm_up
 from mailer.schema.transports import DKIM_ALGORITHMS
 
 
@@ -38,18 +39,35 @@ def list_domains(*, as_json: bool) -> None:
 @domains.command("add")
 @click.argument("domain")
 @click.option("--ed25519", is_flag=True, help="Make an Ed25519 key beside the RSA key.")
+@click.option("--no-warm-up", is_flag=True, help="Mails have been sent from it for months: no limit of 500 a day.")
 @json_option
 @telling_errors
-def add_domain(*, domain: str, ed25519: bool, as_json: bool) -> None:
-    """Add a domain with its keys, and show the records to publish.
+def add_domain(*, domain: str, ed25519: bool, no_warm_up: bool, as_json: bool) -> None:
+    """Add a domain with its keys, and show the records to publish. It warms up: 500 marketing mails on the first day.
 
     \b
     Example:
       mailer domains add example.com
     """
     with opened() as ctx:
-        row = domain_service.create_domain(ctx, domain, with_ed25519=ed25519)
+        row = domain_service.create_domain(ctx, domain, with_ed25519=ed25519, warms_up=not no_warm_up)
         _print_domain(ctx, row.domain, as_json=as_json)
+
+
+@domains.command("warm-up")
+@click.argument("domain")
+@click.option("--end", is_flag=True, help="Take the limit away: the domain is warm.")
+@json_option
+@telling_errors
+def warm_up(*, domain: str, end: bool, as_json: bool) -> None:
+    """Begin again with 500 marketing mails a day, or end it; say what is left of today."""
+    with opened() as ctx:
+        with ctx.read() as session:
+            public_id = domain_queries.get_domain_by_name(session, domain).public_id
+        set_warm_up(ctx, public_id, begins=not end)
+        with ctx.read() as session:
+            (shown,) = [one for one in list_warm_ups(session, ctx) if one.public_id == public_id]
+    print_mapping({"domain": shown.domain, "limit": shown.limit, "left": shown.left}, as_json=as_json)
 
 
 @domains.command("show")

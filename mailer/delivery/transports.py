@@ -19,7 +19,7 @@ from mailer.schema.transports import RelayState, Transport
 from mailer.schema.workspace import Sender
 from mailer.sealing import unseal
 from mailer.settings import is_loopback
-from mailer.statuses import SendingClass, SendingState
+from mailer.statuses import SendingClass
 from mailer.workspace.limits import PROVIDER_RATES
 from mailer.workspace.queries import get_limit
 
@@ -34,27 +34,6 @@ class TransportPlan:
     relays: tuple[PlannedRelay, ...]
     resting: frozenset[str] = frozenset()
     provider_rates: Mapping[str, float] = field(default_factory=dict)
-
-    rates: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def relay(self) -> Relay:
-        """The first relay."""
-        return self.relays[0].relay
-
-    @property
-    def connections(self) -> int:
-        """Connections of the first relay."""
-        return self.relays[0].connections
-
-    @property
-    def rate_per_second(self) -> float:
-        """Rate of the first relay."""
-        return self.relays[0].rate_per_second or 1e6
-
-    def sending_rate(self, sending_id: int) -> float | None:
-        """Return the rate a sending asked for, None for none of its own."""
-        return self.rates.get(sending_id)
 
     def choose_relay(self, number: int, resting: Collection[str] = ()) -> PlannedRelay | None:
         """Return the relay for the `number`-th batch; `resting` are keys that this worker found not to answer."""
@@ -88,13 +67,7 @@ def load_plan(session: Session, ctx: Context) -> TransportPlan:
     )
     now = utc_now()
     resting = (key for key, state in states.items() if state.resting_until is not None and state.resting_until > now)
-    own = session.execute(
-        select(Sending.id, Sending.rate_per_second).where(
-            Sending.state == SendingState.SENDING.value, Sending.rate_per_second.is_not(None)
-        )
-    )
-    rates = {sending_id: rate for sending_id, rate in own if rate is not None}
-    return TransportPlan(relays, frozenset(resting), load_provider_rates(session), rates)
+    return TransportPlan(relays, frozenset(resting), load_provider_rates(session))
 
 
 def load_provider_rates(session: Session) -> dict[str, float]:

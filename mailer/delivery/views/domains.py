@@ -31,7 +31,7 @@ def index() -> ResponseReturnValue:
 @access(*OPERATIONS)
 def new() -> ResponseReturnValue:
     """Ask for the name of a domain."""
-    return render_template("admin/delivery/domain_new.html", values={})
+    return render_template("admin/delivery/domain_new.html", values={"warm_up": "1"})
 
 
 @pages.post("")
@@ -40,7 +40,11 @@ def create() -> ResponseReturnValue:
     """Add a domain with its first key."""
     try:
         row = domain_service.create_domain(
-            app_context(), form_text("domain"), with_ed25519=bool(request.form.get("ed25519")), by=who().id
+            app_context(),
+            form_text("domain"),
+            with_ed25519=bool(request.form.get("ed25519")),
+            warms_up=bool(request.form.get("warm_up")),
+            by=who().id,
         )
     except MailerError as error:
         return page_with_problems("admin/delivery/domain_new.html", error, values=request.form)
