@@ -78,7 +78,7 @@ def peak_mb(pid: int) -> int:
 
 def start_workers(bench: Bench, stack: ExitStack) -> list[int]:
     """Start the send workers as an installation runs them; return their ids once each has answered a ring."""
-    command = [sys.executable, "-m", "mailer", "run", "send"]
+    command = [sys.executable, "-m", "mailer.cli.main", "run", "send"]
     log = stack.enter_context((bench.ctx.settings.data_dir / "workers.log").open("wb"))
     processes = []
     for _ in range(bench.arguments.workers):
