@@ -87,7 +87,7 @@ def _wrap_store(probe: Probe) -> None:
         passed = [
             (one.message_id, one.batch_id, one.batch_token) for one in candidates if one.message_id in result.passed
         ]
-        probe.note("gate", passed=passed, at=began)
+        probe.note("gate", passed=passed, at=began, done=time.time_ns())
         if passed:
             probe.reach("gate committed")
         return result

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from mailer.context import Context
+from mailer.delivery.transport_service import TransportValues, add_transport
 from tests.chaos.history import check
 from tests.chaos.scene import Scene, count_states, is_finished, open_context, read_history
 
@@ -142,6 +143,19 @@ class Field:
     stable: Stable
     seed: int
     chance: random.Random
+
+    @contextmanager
+    def another_sink(self, faults: dict[str, Any]) -> Iterator[SinkProcess]:
+        """Run a second server, with a log of its own."""
+        with run_sink_process(self.sink.log.with_name("another.log"), faults) as sink:
+            yield sink
+
+    def use_relays(self, relays: list[tuple[int, int]]) -> None:
+        """Share mails out over servers of this machine: (port, connections) of each."""
+        for number, (port, connections) in enumerate(relays):
+            url = f"smtp://127.0.0.1:{port}?starttls=no"
+            values = TransportValues(name=f"relay{number}", url=url, connections=str(connections), rate_per_second="")
+            add_transport(self.ctx, values)
 
     def verdict(self, scene: Scene, *, finished: bool = True) -> list[str]:
         """Return every promise that was broken."""

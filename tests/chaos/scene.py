@@ -26,7 +26,7 @@ from mailer.statuses import Permission, Purpose, SendingClass, SubscriptionStatu
 from mailer.workspace.service import ensure_workspace
 from tests.chaos.history import History, Row, Step
 from tests.support.fault_sink import read_log
-from tests.support.make import make_batch_row, make_sender, make_topic, make_version
+from tests.support.make import STARTER_MJML, make_batch_row, make_sender, make_topic, make_version
 
 BATCH = 50
 DOMAINS = ("example.com", "gmail.com", "outlook.com")
@@ -87,7 +87,7 @@ def make_crowd(ctx: Context, count: int, **more: Any) -> Scene:
         spec = SendingSpec(
             sending_class=more.pop("sending_class", SendingClass.MARKETING),
             sender_id=make_sender(session).id,
-            content_version_id=make_version(session, ctx).id,
+            content_version_id=make_version(session, ctx, mjml=more.pop("mjml", STARTER_MJML)).id,
             topic_id=topic.id,
             **more,
         )

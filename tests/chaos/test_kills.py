@@ -23,7 +23,7 @@ FAULTS = [
 
 def play(field: Field, *, messages: int, kills: int, rate: int) -> Scene:
     """Kill and freeze workers of a sending `kills` times while a third of its people leave."""
-    set_limits(field.ctx, rate_per_second=rate, relay_connections=10)
+    set_limits(field.ctx, rate_per_second=rate, relay_connections=200)
     scene = make_crowd(field.ctx, messages)
     field.stable.start("reap")
     field.stable.start("leave", sending=scene.sending_id, seed=field.seed, share=0.3, per_second=100)
@@ -52,8 +52,8 @@ def test_nobody_is_mailed_twice_lost_or_mailed_after_leaving(new_field: OpenFiel
     messages, kills, rate = (20_000, 200, 600) if size == "long" else (1_200, 20, 300)
     with new_field({"seed": seed, "rules": FAULTS}) as field:
         scene = play(field, messages=messages, kills=kills, rate=rate)
-        set_limits(field.ctx, rate_per_second=50_000, relay_connections=10)
-        field.wait_finished(scene, seconds=120)
+        set_limits(field.ctx, rate_per_second=50_000, relay_connections=200)
+        field.wait_finished(scene, seconds=180)
 
         violations = field.verdict(scene)
         states = count_states(field.ctx, scene)
