@@ -240,7 +240,7 @@ JUDGED = [
     ("_dmarc.example.com", "TXT", ["v=DMARC1;p=quarantine"], "dmarc", Light.OK, "quarantine"),
     ("bounce.example.com", "TXT", ["v=spf1 -all", "v=spf1 ~all"], "spf", Light.FAIL, "2 SPF"),
     ("bounce.example.com", "TXT", ["v=spf1 +all"], "spf", Light.FAIL, "every server"),
-    ("bounce.example.com", "TXT", ["v=spf1 inclde:x ~all"], "spf", Light.FAIL, "inclde"),
+    ("bounce.example.com", "TXT", ["v=spf1 includes:x ~all"], "spf", Light.FAIL, "includes"),
     ("bounce.example.com", "TXT", ["v=spf1 mx ~all"], "spf", Light.WARN, "does not name the relay"),
     ("bounce.example.com", "TXT", ["v=spf1 include:sendgrid.net"], "spf", Light.WARN, "other servers"),
     ("example.com", "MX", ["0 ."], "mx", Light.FAIL, "takes no mail"),
