@@ -168,9 +168,7 @@ def list_messages(
 def _events_of(session: Session, message_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     if not message_ids:
         return {}
-    rows = session.scalars(
-        select(Event).where(Event.message_id.in_(message_ids)).order_by(Event.message_id, Event.id)
-    )
+    rows = session.scalars(select(Event).where(Event.message_id.in_(message_ids)).order_by(Event.message_id, Event.id))
     found: dict[int, list[dict[str, Any]]] = {}
     for event in rows:
         found.setdefault(event.message_id, []).append(
