@@ -58,8 +58,11 @@ class Content:
     signer: Signer | None
 
 
-def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
-    """Return the shared part of a sending; it never changes while the sending lives."""
+def load_content(session: Session, ctx: Context, sending_id: int, *, is_sent: bool = True) -> Content:
+    """Return the shared part of a sending; but for the keys in use it never changes while the sending lives.
+
+    `is_sent=False` is for showing a mail as a page: no attached files, and no private key in a public process.
+    """
     sending = session.get_one(Sending, sending_id)
     version = session.get_one(ContentVersion, sending.content_version_id)
     sender = session.get_one(Sender, sending.sender_id)
@@ -74,7 +77,9 @@ def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
         renderer=get_renderer(version),
         skeleton=build_skeleton(
             _skeleton_spec(ctx, sending, sender, topic),
-            [Attachment(file.name, file.media_type, file.data) for file in load_files(session, version.id)],
+            [Attachment(file.name, file.media_type, file.data) for file in load_files(session, version.id)]
+            if is_sent
+            else [],
         ),
         urls=tuple(links),
         shared={"sender": _sender_values(sender), **version.data},
@@ -84,7 +89,7 @@ def load_content(session: Session, ctx: Context, sending_id: int) -> Content:
         is_test=is_test,
         track_opens=sending.track_opens,
         track_clicks=sending.track_clicks,
-        signer=load_signer(session, ctx.keys, sender.from_email),
+        signer=load_signer(session, ctx.keys, sender.from_email) if is_sent else None,
     )
 
 

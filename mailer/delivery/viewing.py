@@ -35,7 +35,7 @@ def render_view(ctx: Context, token: str) -> str:
 
 
 def _render(session: Session, ctx: Context, message: Message, sending: Sending) -> str:
-    content = load_content(session, ctx, sending.id)
+    content = load_content(session, ctx, sending.id, is_sent=False)
     nobody: dict[str, Any] = {"contact": {}, "company": {}, "owner": {}}
     values = load_values(session, [message.contact_id]) if message.contact_id else {}
     context = {
