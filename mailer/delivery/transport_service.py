@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -130,9 +130,7 @@ def try_transport(ctx: Context, key: str, *, by: int | None = None) -> Finding:
         NotFoundError: no relay has this key.
     """
     with ctx.read() as session:
-        relay = next((line.usable.relay for line in list_lines(session, ctx) if line.key == key), None)
-    if relay is None:
-        raise NotFoundError("no such transport")
+        relay = _find_relay(session, ctx, key)
     finding = probe_relay(relay)
     with ctx.write() as session:
         if finding.is_usable:
@@ -144,6 +142,17 @@ def try_transport(ctx: Context, key: str, *, by: int | None = None) -> Finding:
     return finding
 
 
+def _find_relay(session: Session, ctx: Context, key: str) -> Relay:
+    rows = session.scalars(select(Transport).where(Transport.archived_at.is_(None))).all()
+    for row in rows:
+        if transport_key(row.id) == key:
+            return describe_transport(ctx, row).relay
+    for one in settings_relay(session, ctx):
+        if one.key == key:
+            return one.relay
+    raise NotFoundError("no such transport")
+
+
 # ------------------------------------------------------------------ what pages and commands show
 
 
@@ -152,7 +161,8 @@ class TransportLine:
     """A relay as pages show it.
 
     `state`: `works`, `spare`, `failing`, `resting`, `off`, `unpermitted`, or `unused` (that of the settings while a
-    transport is enabled). `slowed`: mails a second by provider, `all` for the relay itself.
+    transport is enabled). `usable` is without its password. `slowed`: mails a second by provider, `all` for the relay
+    itself.
     """
 
     key: str
@@ -183,7 +193,7 @@ def list_lines(session: Session, ctx: Context) -> list[TransportLine]:
         TransportLine(
             key=one.key,
             public_id=public_id,
-            usable=one,
+            usable=replace(one, relay=replace(one.relay, password="")),
             state=_state_of(ctx, one, health.get(one.key, Health(one.key)), is_enabled=is_enabled),
             health=health.get(one.key, Health(one.key)),
             is_enabled=is_enabled,

@@ -4,7 +4,6 @@ Every check says what it found and what to do; a check that cannot be made becau
 """
 
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from sqlalchemy import func, select
 
 from mailer.assets import static_dir, templates_dir
 from mailer.context import Context, make_context
-from mailer.delivery.relays import parse_relay
-from mailer.errors import InputError, MailerError
+from mailer.delivery.probe import probe_relay
+from mailer.delivery.relays import Relay
+from mailer.delivery.transports import SETTINGS, is_permitted, list_relays
+from mailer.errors import MailerError
 from mailer.jobs import SilentBell
 from mailer.migrations.runner import current_revision, head_revision
 from mailer.schema.accounts import Staff
@@ -39,7 +40,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Return a finding for each check, in the order in which problems are best mended."""
-    found = [*_folder(settings), *_assets(), *_addresses(settings), _broker(settings), _relay(settings)]
+    found = [*_folder(settings), *_assets(), *_addresses(settings), _broker(settings)]
     try:
         ctx = make_context(settings, bell=SilentBell())
     except MailerError as error:
@@ -93,21 +94,29 @@ def _broker(settings: Settings) -> Finding:
     return Finding("broker", is_ok, f"answers, eviction policy {policy}", mend)
 
 
-def _relay(settings: Settings) -> Finding:
-    url = settings.smtp_url.get_secret_value()
-    if not url:
-        return Finding("relay", is_ok=False, what="none is set", mend="set MAILER_SMTP_URL, or start `mailer up`")
+def _relays(ctx: Context) -> Iterator[Finding]:
+    """Open a session with each relay that is in use; no mail is sent."""
     try:
-        relay = parse_relay(url)
-    except InputError as error:
-        return Finding("relay", is_ok=False, what=error.message, mend="see docs/reference/settings.md")
-    try:
-        with socket.create_connection((relay.host, relay.port), timeout=5) as connection:
-            connection.settimeout(5)
-            greeting = connection.recv(200).decode("utf-8", "replace").strip()
-    except OSError as error:
-        return Finding("relay", is_ok=False, what=f"{relay}: {error}", mend="check host, port and firewall")
-    return Finding("relay", is_ok=True, what=f"{relay} says {greeting}")
+        with ctx.read() as session:
+            relays = list_relays(session, ctx)
+    except MailerError as error:
+        yield Finding("relay", is_ok=False, what=error.message, mend=error.mend)
+        return
+    if not relays:
+        mend = "set MAILER_SMTP_URL, add one with `mailer transports add`, or start `mailer up`"
+        yield Finding("relay", is_ok=False, what="none is set", mend=mend)
+    for one in relays:
+        yield _relay("relay" if one.key == SETTINGS else f"relay {one.name}", one.relay, is_permitted(ctx, one.relay))
+
+
+def _relay(name: str, relay: Relay, is_allowed: bool) -> Finding:  # noqa: FBT001 - read at its one call
+    if not is_allowed:
+        mend = "set MAILER_ALLOW_EXTERNAL_RELAY=true"
+        return Finding(name, is_ok=False, what=f"{relay} is outside this machine, and not permitted", mend=mend)
+    found = probe_relay(relay)
+    if not found.is_usable:
+        return Finding(name, is_ok=False, what=found.error, mend=found.mend or "check host, port and firewall")
+    return Finding(name, is_ok=True, what=f"{relay} says {found.said[0].lines[0]}")
 
 
 def _database(ctx: Context) -> Iterator[Finding]:
@@ -123,6 +132,7 @@ def _database(ctx: Context) -> Iterator[Finding]:
     mend = "" if is_current else "start `mailer up`, or run any command: it brings the schema up to date"
     yield Finding("schema", is_current, f"at {revision or 'nothing'}, newest is {head_revision()}", mend)
     if is_current:
+        yield from _relays(ctx)
         yield from _workspace(ctx)
 
 

@@ -62,6 +62,7 @@ def test_password_is_sealed_and_shown_nowhere(ctx: Context) -> None:
         plan = load_plan(session, ctx)
     assert b"geheim" not in stored
     assert "geheim" not in f"{row.label}{line}{settings}{details}{plan}"
+    assert line.usable.relay.password == ""  # nothing within reach of a template
     assert plan.relays[0].relay.password == "geheim/word"
     assert (line.state, settings.state) == ("works", "unused")
 

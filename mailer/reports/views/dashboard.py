@@ -5,11 +5,13 @@ from typing import Any
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
+from mailer.context import Context
+from mailer.delivery.transports import list_relays
 from mailer.followups.queries import count_open, list_follow_ups
 from mailer.reports import campaign_figures, figures
 from mailer.reports.figures import COMPLAINT_LIMIT, HARD_LIMIT, Rate
-from mailer.settings import Settings
 from mailer.web.access import access, who
 from mailer.web.formats import zone_name
 from mailer.web.requests import app_context
@@ -31,7 +33,7 @@ def show() -> ResponseReturnValue:
             "running": campaign_figures.list_running(session),
             "tasks": list_follow_ups(session, owner_id=who().id, limit=_TASKS_SHOWN),
             "counts": count_open(session, today, owner_id=who().id),
-            "steps": figures.get_real_use(session, has_transport=has_own_transport(ctx.settings)),
+            "steps": figures.get_real_use(session, has_transport=has_own_transport(session, ctx)),
         }
     return render_template(
         "admin/reports/dashboard.html",
@@ -51,9 +53,9 @@ def running() -> ResponseReturnValue:
     return render_template("admin/reports/running.html", running=lines)
 
 
-def has_own_transport(settings: Settings) -> bool:
+def has_own_transport(session: Session, ctx: Context) -> bool:
     """Return whether mail leaves through a server of one's own, not the catcher."""
-    return "catcher" not in settings.embedded_ports and bool(settings.smtp_url.get_secret_value())
+    return any(not one.is_embedded for one in list_relays(session, ctx))
 
 
 def rate_plot(rates: list[Rate], what: str, limit: float) -> dict[str, Any]:
