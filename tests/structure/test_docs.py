@@ -8,8 +8,10 @@ import click
 import pytest
 
 from mailer import statuses
+from mailer.assets import templates_dir
 from mailer.cli.main import main
 from mailer.delivery.reasons import Reason
+from mailer.delivery.why import CauseCode
 from mailer.settings import Settings
 from mailer.workspace.limits import LIMITS
 
@@ -77,6 +79,15 @@ def test_every_limit_is_documented_with_its_default(limit: object) -> None:
     name, default = limit.name, limit.default  # type: ignore[attr-defined]
 
     assert f"| `{name}` | {default:g} |" in _read("reference/defaults.md")
+
+
+@pytest.mark.parametrize("code", list(CauseCode))
+def test_every_cause_of_waiting_is_documented_and_has_words_on_the_page(code: CauseCode) -> None:
+    page = (templates_dir() / "admin" / "reports" / "causes.html").read_text(encoding="utf-8")
+
+    assert f"| `{code}` |" in _read("reference/waiting.md")
+    assert f'"{code}": "' in page
+    assert f'code == "{code}"' in page or code is CauseCode.NOTHING_DUE
 
 
 def _standards() -> list[tuple[str, str]]:
