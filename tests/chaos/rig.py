@@ -144,6 +144,11 @@ class Field:
     seed: int
     chance: random.Random
 
+    def note(self, **values: object) -> None:
+        """Note what the trial itself did, beside its workers' notes."""
+        with self.stable.notes.open("a") as notes:
+            notes.write(json.dumps(values) + "\n")
+
     @contextmanager
     def another_sink(self, faults: dict[str, Any]) -> Iterator[SinkProcess]:
         """Run a second server, with a log of its own."""

@@ -28,6 +28,7 @@ from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery.loop import reap_now, send_due
+from mailer.reputation.service import check_rates
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message
 from tests.chaos.guards import remove_guard
@@ -67,6 +68,13 @@ def reap(ctx: Context, _probe: Probe, order: dict[str, Any]) -> None:
         time.sleep(order.get("every", 0.2))
 
 
+def judge(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
+    """Look at every sending's rates, again and again."""
+    while not is_stopping():
+        with suppress(DBAPIError):
+            check_rates(ctx)
+
+
 def leave(ctx: Context, probe: Probe, order: dict[str, Any]) -> None:
     """Withdraw the permission of people of a sending at random, `per_second` of them, until `share` of them left."""
     chance = random.Random(order["seed"])
@@ -90,7 +98,12 @@ def _withdraw(ctx: Context, contact_id: int | None) -> bool:
     return True
 
 
-ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {"send": send, "reap": reap, "leave": leave}
+ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {
+    "send": send,
+    "reap": reap,
+    "judge": judge,
+    "leave": leave,
+}
 
 
 def work(order: dict[str, Any]) -> None:

@@ -1,0 +1,47 @@
+"""Judges that are killed at random trip a breaker once, exactly at its limit, and it stays tripped (C32)."""
+
+import time
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.schema.accounts import AuditEvent
+from mailer.schema.delivery import Sending
+from mailer.schema.reputation import Breaker
+from tests.chaos.conftest import OpenField
+from tests.chaos.rig import Field, wait_for
+from tests.chaos.scene import Scene, count_states, make_crowd, set_limits
+
+MESSAGES = 205
+
+
+def _hold(field: Field, scene: Scene) -> str:
+    with field.ctx.read() as session:
+        return session.get_one(Sending, scene.sending_id).hold_reason or ""
+
+
+@pytest.mark.parametrize(("bounces", "hold"), [(10, ""), (11, "breaker")])
+def test_the_breaker_trips_at_its_limit_whoever_is_killed(new_field: OpenField, bounces: int, hold: str) -> None:
+    """5 % of 205 is more than ten: ten bounces let it run, eleven stop it."""
+    gone = {"at": "rcpt", "do": "reply", "text": "550 5.1.1 no such user", "times": bounces}
+    with new_field({"rules": [gone]}) as field:
+        set_limits(field.ctx, rate_per_second=50_000, relay_connections=10)
+        scene = make_crowd(field.ctx, MESSAGES)
+        field.stable.start("send")
+        wait_for("every mail", lambda: not count_states(field.ctx, scene)["queued"])
+        judges = [field.stable.start("judge") for _ in range(3)]
+        for _ in range(6):
+            time.sleep(field.chance.uniform(0.02, 0.2))
+            victim = judges.pop(0)
+            field.stable.kill(victim)
+            judges.append(field.stable.start("judge"))
+        if hold:
+            wait_for("the hold", lambda: _hold(field, scene))
+        else:
+            time.sleep(0.5)
+
+        assert _hold(field, scene) == hold
+        with field.ctx.read() as session:
+            assert session.scalar(select(func.count()).select_from(Breaker)) == bool(hold)
+            trips = select(func.count()).where(AuditEvent.action == "breaker.trip")
+            assert session.scalar(trips) == bool(hold)
