@@ -285,7 +285,9 @@ def start_due(ctx: Context) -> list[int]:
         now = ctx.clock.now()
         too_late = now - timedelta(hours=get_limit(session, "missed_after_hours"))
         due = update(Campaign).where(Campaign.status == SendingState.SCHEDULED.value, Campaign.send_at <= now)
-        session.execute(due.where(Campaign.send_at < too_late).values(status=SendingState.MISSED.value))
+        missed = due.where(Campaign.send_at < too_late).values(status=SendingState.MISSED.value)
+        for campaign_id in session.scalars(missed.returning(Campaign.id)).all():
+            record_audit(session, "campaign.missed", actor="schedule", subject=("campaign", campaign_id))
         session.execute(due.values(status=SendingState.PREPARING.value))
         waiting = session.scalars(
             select(Campaign.id).where(Campaign.status == SendingState.PREPARING.value).order_by(Campaign.id)

@@ -70,6 +70,8 @@ async def _probe(relay: Relay) -> Finding:
         _note_tls(connection, finding)
     except TransportError as error:
         finding.error, finding.mend = error.message, error.mend
+    except OSError as error:  # the file of a private authority
+        finding.error, finding.mend = f"TLS cannot be set up: {error}", "check ca_file in the address"
     finally:
         connection.abandon()
     finding.said = connection.said

@@ -6,7 +6,7 @@ Only changes are written down: a first failure, another one, the first success a
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from mailer.delivery.warm_up import advance
 from mailer.errors import SetupError
 from mailer.log import get_logger
 from mailer.schema.delivery import Sending
-from mailer.schema.transports import RelayState
+from mailer.schema.transports import RelayState, SendingDomain
 from mailer.statuses import HoldReason, SendingState
 
 log = get_logger("relays")
@@ -145,12 +145,23 @@ def watch(ctx: Context) -> None:
                 note_success(session, ctx, relay.key)
             else:
                 note_failure(session, relay.key, finding.error)
+    with ctx.read() as session:
+        if not _has_work(session):
+            return
     with ctx.write() as session:
         advance(session, ctx)
         try:
             hold_waiting(session, ctx)
         except SetupError:
             return
+
+
+def _has_work(session: Session) -> bool:
+    """Whether a relay is in doubt, something waits for one, or a domain warms up; else nobody needs to write."""
+    failing = select(RelayState.key).where(RelayState.failures > 0).exists()
+    waiting = select(Sending.id).where(Sending.hold_reason == HoldReason.RELAY_DOWN.value).exists()
+    warming = select(SendingDomain.id).where(SendingDomain.warm_up_from.is_not(None)).exists()
+    return bool(session.scalar(select(or_(failing, waiting, warming))))
 
 
 def _due_for_a_try(session: Session, ctx: Context) -> list[UsableRelay]:

@@ -1,5 +1,6 @@
 """Use-cases of transports: add, change, switch on and off, archive, try. A URL is sealed, since it holds a password."""
 
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -258,10 +259,16 @@ def _read_url(url: str, problems: list[Problem], *, needs_url: bool) -> Relay | 
             problems.append(Problem("url", "say where the relay is", "use smtp://USER:PASSWORD@HOST:PORT or smtps://…"))
         return None
     try:
-        return parse_relay(url)
+        relay = parse_relay(url)
     except InputError as error:
         problems += [Problem("url", problem.what, problem.mend) for problem in error.problems]
         return None
+    if relay.ca_file:
+        try:
+            ssl.create_default_context(cafile=relay.ca_file)
+        except OSError as error:
+            problems.append(Problem("url", f"ca_file cannot be used: {error.strerror or error}", "name a PEM file"))
+    return relay
 
 
 def _require_free(session: Session, name: str, own_id: int | None) -> None:

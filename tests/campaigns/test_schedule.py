@@ -17,6 +17,7 @@ from mailer.context import Context
 from mailer.database import Database
 from mailer.delivery.loop import reap_now
 from mailer.jobs import SilentBell
+from mailer.schema.accounts import AuditEvent
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
 from mailer.schema.delivery import Message, Sending
@@ -116,6 +117,9 @@ def test_start_that_is_more_than_two_hours_late_waits_for_a_person(ctx: Context,
     start_due(ctx)
 
     assert _status(ctx, campaign_id)[0] == status
+    with ctx.read() as session:
+        audited = session.scalars(select(AuditEvent.actor).where(AuditEvent.action == "campaign.missed")).all()
+    assert audited == (["schedule"] if status == "missed" else [])
 
 
 def test_missed_campaign_is_launched_by_a_person_with_a_day_of_its_own(ctx: Context) -> None:

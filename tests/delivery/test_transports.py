@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -112,6 +113,15 @@ def test_every_wrong_value_is_named_at_once(ctx: Context) -> None:
         "rate_per_second",
         "url",
     ]
+
+
+def test_authority_that_cannot_be_read_is_refused(ctx: Context, tmp_path: Path) -> None:
+    wrong = tmp_path / "authority.pem"
+    wrong.write_text("not a certificate", encoding="utf-8")
+
+    for path in (wrong, tmp_path / "nowhere.pem"):
+        with pytest.raises(InputError, match="ca_file"):
+            _add(ctx, "main", f"smtps://127.0.0.1?ca_file={path}")
 
 
 def test_names_are_taken_once_and_free_again_after_removal(ctx: Context) -> None:
