@@ -1,8 +1,9 @@
 """Sending, whole: Celery workers, ledger, gate, SMTP to a fast sink; beside it smtplib with ORM rows.
 
-`python -m bench.send [--database URL|postgresql] [--size N] [--workers W] [--connections C] [--latency MS] [--dkim KIND]
-[--smtp HOST:PORT]`. `postgresql` stands for a server of its own with fsync on. The mail has about 8 KB of HTML, a text
-part and ten tracked links. The last line is as in docs/reference (Benchmarks).
+`python -m bench.send [--database URL|postgresql] [--size N] [--workers W] [--connections C] [--latency MS]
+[--dkim none|rsa|ed25519|both] [--smtp HOST:PORT]`. `postgresql` stands for a server of its own with fsync on; C is for
+all workers together. The mail has about 8 KB of HTML, a text part and ten tracked links. The last line is as in
+docs/reference (Benchmarks).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from bench.send_reference import run_reference
 from bench.send_story import make_campaign
 from mailer.context import Context, make_context
 from mailer.delivery.jobs import SEND_DUE
+from mailer.delivery.workers import list_workers
 from mailer.migrations.runner import migrate
 from mailer.schema.delivery import Message, SendBatch
 from mailer.settings import Settings
@@ -85,8 +87,19 @@ def start_workers(bench: Bench, stack: ExitStack) -> list[int]:
         process = subprocess.Popen(command, env=bench.environment, stdout=log, stderr=log)
         stack.callback(_end, process)
         processes.append(process)
-    time.sleep(6)  # a worker that is late would make the figure of one worker
+    deadline = time.monotonic() + 60
+    while len(_alive(bench, processes)) < len(processes):
+        if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
+            sys.exit("a worker did not start: " + Path(log.name).read_text(encoding="utf-8")[-2_000:])
+        bench.ctx.bell.ring(SEND_DUE)
+        time.sleep(0.5)
     return [process.pid for process in processes]
+
+
+def _alive(bench: Bench, processes: "list[subprocess.Popen[bytes]]") -> set[int]:
+    """Return the workers that have taken a ring: a late one would make the figure that of one worker."""
+    beating = {int(worker.name.rpartition(":")[2]) for worker in list_workers(bench.ctx.redis)}
+    return beating & {process.pid for process in processes}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -101,9 +114,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def run_ours(bench: Bench, pids: dict[str, list[int]]) -> dict[str, object]:
     """Send the campaign and return its figures."""
     size = bench.arguments.size
-    sending_id = make_campaign(bench.ctx, size, dkim=bench.arguments.dkim)
     with ExitStack() as stack:
         workers = start_workers(bench, stack)
+        sending_id = make_campaign(bench.ctx, size, dkim=bench.arguments.dkim)
         groups = {"worker": workers, **pids}
         before = {name: sum(map(_family_cpu, members)) for name, members in groups.items()}
         _ring(bench, sending_id)
@@ -184,12 +197,13 @@ def open_bench(arguments: argparse.Namespace, folder: Path, stack: ExitStack, sm
     with ctx.write() as session:
         session.execute(
             text(
-                "INSERT INTO workspace (id, name, timezone, clock_offset_seconds, limits, stop_note, created_at, updated_at)"
-                " VALUES (1, 'Bench', 'UTC', 0, :limits, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+                "INSERT INTO workspace (id, name, timezone, clock_offset_seconds, limits, stop_note, created_at,"
+                " updated_at) VALUES (1, 'Bench', 'UTC', 0, :limits, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
             ),
             {"limits": json.dumps(limits)},
         )
-    return Bench(ctx, {**os.environ, **environment}, arguments), server_pids
+    inherited = dict(os.environ)  # noqa: TID251 - for the children
+    return Bench(ctx, inherited | environment, arguments), server_pids
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -198,7 +212,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--database", default="")
     parser.add_argument("--size", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--latency", type=int, default=0)
     parser.add_argument("--dkim", choices=("none", "rsa", "ed25519", "both"), default="none")
     parser.add_argument("--smtp", default="")

@@ -1,4 +1,4 @@
-"""The plain way to send that `bench.send` compares with: smtplib, EmailMessage, a row read and written for each mail."""
+"""The plain way to send that `bench.send` compares with: smtplib, EmailMessage, rows read and written one by one."""
 
 import smtplib
 import time
@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from bench.send_story import make_campaign
 from mailer.clock import utc_now
-from mailer.content.service import get_renderer
 from mailer.context import Context
 from mailer.delivery.recipients import load_values
 from mailer.schema.consent import Consent
@@ -21,12 +20,11 @@ from mailer.schema.delivery import Message, Sending
 
 
 def run_reference(ctx: Context, smtp: str, size: int) -> float:
-    """Send `size` mails one after the other on one connection, each with its own transactions; return mails a second."""
+    """Send `size` mails on one connection, each in a transaction of its own, and return how many a second."""
     sending_id = make_campaign(ctx, size, first=10_000_000)
     with ctx.read() as session:
         sending = session.get_one(Sending, sending_id)
         version = session.get_one(ContentVersion, sending.content_version_id)
-        get_renderer(version)
         ids = session.scalars(select(Message.id).where(Message.sending_id == sending_id)).all()
         environment = ImmutableSandboxedEnvironment(autoescape=True)
         html, plain = environment.from_string(version.html), environment.from_string(version.text)

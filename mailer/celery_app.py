@@ -8,7 +8,7 @@ from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.context import Context, make_context, process_context, set_process_context
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
-from mailer.jobs import EXPIRES_SECONDS, Job, celery_config, stop_soon
+from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.settings import Settings
 from mailer.workspace.queries import get_clock_offset
@@ -24,19 +24,16 @@ JOBS: tuple[Job, ...] = (
     PROCESS_REPORTS,
     CHECK_RATES,
 )
-TASK_MODULES = (
-    "mailer.actions.tasks",
-    "mailer.bounces.tasks",
-    "mailer.campaigns.tasks",
-    "mailer.delivery.tasks",
-    "mailer.reputation.tasks",
-)
 
 
-def create_celery(settings: Settings) -> Celery:
-    """Return the application of this process and make its context the process's own."""
-    set_process_context(make_context(settings))
-    celery = Celery("mailer", include=TASK_MODULES)
+def create_celery(settings: Settings, queue: Queue | None = None) -> Celery:
+    """Return the application of this process and make its context the process's own.
+
+    `queue`: the one it serves; a process that serves one imports the tasks of that one only.
+    """
+    set_process_context(make_context(settings, is_frugal=queue is Queue.SEND))
+    features = {job.name.partition(".")[0] for job in JOBS if queue in (None, job.queue)}
+    celery = Celery("mailer", include=[f"mailer.{feature}.tasks" for feature in sorted(features)])
     celery.conf.update(celery_config(settings))
     celery.conf.update(
         task_routes={job.name: {"queue": job.queue.value} for job in JOBS},

@@ -49,11 +49,13 @@ class Context:
         )
 
 
-def make_context(settings: Settings, *, bell: Bell | None = None, pool_size: int = 5) -> Context:
+def make_context(
+    settings: Settings, *, bell: Bell | None = None, pool_size: int = 5, is_frugal: bool = False
+) -> Context:
     """Return a context for this process."""
     return Context(
         settings=settings,
-        database=Database(settings.database_url, pool_size=pool_size),
+        database=Database(settings.database_url, pool_size=pool_size, is_frugal=is_frugal),
         keys=load_keys(settings.keys_path),
         bell=bell or CeleryBell(settings),
     )

@@ -85,10 +85,12 @@ def _postgresql_clock_in(element: FunctionElement[datetime], compiler: SQLCompil
 class Database:
     """One database and how to talk to it."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, is_frugal: bool = False) -> None:
+        """Describe a database; `is_frugal`: little memory for SQLite's pages, for a process that reads few of them."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
+        memory = _FRUGAL if is_frugal else _AMPLE
+        self.engine = _sqlite_engine(self.url, memory) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
         self._writer = self.engine.execution_options(mailer_write=True)
 
     @contextmanager
@@ -136,27 +138,30 @@ def any_row(table: type[DeclarativeBase], *conditions: ColumnElement[bool]) -> C
     return select(literal(1)).select_from(table).where(*conditions).correlate_except(table).exists()
 
 
-def _sqlite_engine(url: URL) -> Engine:
+_AMPLE = ("cache_size=-32000", "mmap_size=268435456")
+_FRUGAL = ("cache_size=-4000", "mmap_size=0")
+
+
+def _sqlite_engine(url: URL, memory: Sequence[str]) -> Engine:
     if url.database and url.database != ":memory:":
         path = Path(url.database)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
     engine = create_engine(url, connect_args={"timeout": 20, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, memory))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, memory: Sequence[str]) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "temp_store=MEMORY",
-        "cache_size=-32000",
-        "mmap_size=268435456",
+        *memory,
     ):
         connection.execute(f"PRAGMA {pragma}")
     connection.create_function("fold", 1, _fold, deterministic=True)

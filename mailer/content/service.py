@@ -266,11 +266,6 @@ def _add_link(session: Session, version_id: int, place: Place, plan: LinkPlan | 
     session.flush()
 
 
-def get_renderer(version: ContentVersion) -> Renderer:
-    """Return the renderer of a frozen content, compiled once a process."""
-    return compile_renderer(version.html, version.text, version.subject, version.preheader)
-
-
 def render_preview(
     spec: ContentSpec, context: Mapping[str, Any] | None = None, *, is_dark: bool = False
 ) -> tuple[str, str, str]:

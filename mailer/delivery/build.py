@@ -11,7 +11,7 @@ from mailer import tokens
 from mailer.clock import utc_now
 from mailer.content.attachments import load_files
 from mailer.content.render import Renderer
-from mailer.content.service import get_renderer
+from mailer.content.rendering import get_renderer
 from mailer.context import Context
 from mailer.delivery.attachments import Attachment
 from mailer.delivery.claim import Claim

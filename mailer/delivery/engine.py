@@ -5,7 +5,7 @@ lanes.py (DESIGN: One campaign, Send).
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,6 +29,7 @@ from mailer.delivery.transports import TransportPlan
 RENEW_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 2.0
 ACTIVE_BATCHES = 4
+"""At least; with several relays one more than those, so that a slow relay does not hold them all."""
 
 Turns = dict[int, int]
 """Sendings and the number of the claim that served them last; it outlives a run, so that turns go on."""
@@ -107,7 +108,7 @@ class Engine:
 
     def _may_start(self, sending_id: int) -> bool:
         """A second batch of the same sending waits while another sending has none."""
-        if len(self._active) >= ACTIVE_BATCHES:
+        if len(self._active) >= max(ACTIVE_BATCHES, len(self._plan.relays) + 1):
             return False
         return not self._is_going(sending_id) or not self._others_wait()
 
@@ -133,12 +134,18 @@ class Engine:
         if sending_id not in self._shared:
             content = await self._store.run(self._store.content, sending_id)
             self._shared[sending_id] = content, await self._store.run(self._store.limits, sending_id)
-        relay = self._fleet.choose(claim.batch_id + claim.claims) or self._plan.relays[0]
+        relay = self._fleet.choose(claim.batch_id + claim.claims, self._crowded()) or self._plan.relays[0]
         batch = Batch(claim, self._shared[sending_id][0], relay)
         task = asyncio.get_running_loop().create_task(self._send_batch(batch, messages))
         self._active[task] = batch
         self._batches += 1
         return True
+
+    def _crowded(self) -> set[str]:
+        """Relays that have their share of the active batches: where one is slow, the others go on."""
+        share = max(1, ACTIVE_BATCHES // len(self._plan.relays))
+        busy = Counter(batch.relay.key for batch in self._active.values())
+        return {key for key, count in busy.items() if count >= share}
 
     async def _send_batch(self, batch: Batch, messages: list[Outgoing]) -> None:
         """Send the messages of a batch; give back what cannot go now."""
@@ -161,9 +168,10 @@ class Engine:
             if self._is_over():
                 batch.stop(0)
                 return
-            grant = Grant(len(waiting), 0)
+            wanted = min(len(waiting), 2 * batch.relay.connections)  # more would be a burst when it leaves, later
+            grant = Grant(wanted, 0)
             if limits:
-                grant = await asyncio.to_thread(self._throttle.take, limits, len(waiting), own.asker)
+                grant = await asyncio.to_thread(self._throttle.take, limits, wanted, own.asker)
             if grant.count == 0 and (grant.wait_seconds > LONGEST_WAIT_SECONDS or self._others_wait()):
                 batch.wait_seconds = grant.wait_seconds
                 return

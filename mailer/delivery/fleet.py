@@ -1,7 +1,7 @@
 """The relays of one run: their lanes, how they fare, and the brake on those that ask for it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from mailer.delivery.batch import Batch
@@ -37,10 +37,10 @@ class Fleet:
             self._pools[relay.key] = Pool(relay.relay, relay.connections, timeouts=self._timeouts)
         return self._pools[relay.key]
 
-    def choose(self, number: int) -> PlannedRelay | None:
-        """Return the relay for the `number`-th batch; None where none can be used now."""
-        resting = [key for key, pool in self._pools.items() if pool.rest_seconds > 0]
-        return self._plan.choose_relay(number, resting)
+    def choose(self, number: int, crowded: Collection[str] = ()) -> PlannedRelay | None:
+        """Return the relay for the `number`-th batch, one that is not crowded if there is; None where all rest."""
+        resting = {key for key, pool in self._pools.items() if pool.rest_seconds > 0}
+        return self._plan.choose_relay(number, resting.union(crowded)) or self._plan.choose_relay(number, resting)
 
     def stop(self, batch: Batch, error: TransportError) -> None:
         """No connection was to be had: the batch comes again, soon where another relay can take it."""

