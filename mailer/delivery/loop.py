@@ -48,6 +48,12 @@ def reap_now(ctx: Context) -> Reaped:
     """Set right what dead workers left behind."""
     with ctx.write() as session:
         reaped = reap(session, ctx.clock.now())
-    if reaped.batches or reaped.unknown or reaped.finished:
-        log.info("reaped", batches=reaped.batches, unknown=reaped.unknown, finished=reaped.finished)
+    if reaped.batches or reaped.unknown or reaped.repeated or reaped.finished:
+        log.info(
+            "reaped",
+            batches=reaped.batches,
+            unknown=reaped.unknown,
+            repeated=reaped.repeated,
+            finished=reaped.finished,
+        )
     return reaped

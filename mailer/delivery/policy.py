@@ -18,6 +18,10 @@ MAX_CLAIMS = 3
 LEASE = timedelta(seconds=30)
 TRANSMITTING_LIMIT = timedelta(seconds=700)
 """Longer than the ten minutes that RFC 5321, section 4.5.3.2.6, gives the reply to the dot."""
+REPEAT_AFTER, MAX_REPEATS = timedelta(minutes=15), 2
+"""Transactional mails and confirmations whose answer never came are sent again: at least once."""
+REPEAT_WITHIN = timedelta(hours=72)
+"""Of sendings that are not older: nobody waits for a confirmation longer."""
 
 
 def decide_retry(attempts: int, now: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Set right what a dead worker left behind. Any process may do it, any number of times; it never resends anything."""
+"""Set right what a dead worker left behind. Any process may do it, any number of times; marketing is never resent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from mailer.database import any_row, database_clock
 from mailer.delivery.policy import TRANSMITTING_LIMIT
+from mailer.delivery.repeats import repeat_unknown
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.statuses import LIVE_MESSAGE_STATES, BatchState, MessageState, SendingState
 
@@ -21,12 +22,15 @@ class Reaped:
     batches: int
     unknown: int
     expired: int
+    repeated: int
     finished: list[int]
 
 
 def reap(session: Session, now: datetime) -> Reaped:
     """Free expired batches, name lost messages `unknown`, expire late ones, finish sendings. `now`: business time."""
-    return Reaped(_free_batches(session), _name_unknown(session), _expire(session, now), _finish(session))
+    batches, unknown = _free_batches(session), _name_unknown(session)
+    expired = _expire(session, now)
+    return Reaped(batches, unknown, expired, repeat_unknown(session, now), _finish(session))
 
 
 def _free_batches(session: Session) -> int:

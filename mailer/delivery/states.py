@@ -30,6 +30,7 @@ TRANSITIONS: dict[tuple[MessageState, Fact], MessageState] = {
     (_S.QUEUED, Fact.EXPIRED): _S.EXPIRED,
     (_S.QUEUED, Fact.CANCELLED): _S.CANCELLED,
     (_S.QUEUED, Fact.QUARANTINED): _S.QUARANTINED,
+    (_S.QUEUED, Fact.EVIDENCE): _S.ACCEPTED,  # gated before, and about to be sent again
     (_S.TRANSMITTING, Fact.NOT_SENT): _S.QUEUED,
     (_S.TRANSMITTING, Fact.ACCEPTED): _S.ACCEPTED,
     (_S.TRANSMITTING, Fact.REFUSED): _S.FAILED,

@@ -1,7 +1,8 @@
-"""What a dead worker leaves behind is set right, and nothing is ever sent again by it."""
+"""What a dead worker leaves behind is set right; marketing is never sent again by it, service mail twice at most."""
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from mailer.clock import utc_now
@@ -15,7 +16,7 @@ from mailer.delivery.reaper import reap
 from mailer.delivery.results import Result, record_results
 from mailer.delivery.states import Fact
 from mailer.schema.delivery import Message, SendBatch, Sending
-from mailer.statuses import EventKind, HitClass
+from mailer.statuses import EventKind, HitClass, SendingClass
 from tests.support.make import make_reader, make_sending, make_topic
 
 
@@ -218,3 +219,61 @@ def test_batch_above_the_release_limit_is_not_claimable(ctx: Context) -> None:
         assert claim_batch(session, sending_id, utc_now()) is None
         session.execute(update(Sending).values(release_limit=3))
         assert claim_batch(session, sending_id, utc_now()) is not None
+
+
+@pytest.mark.parametrize("sending_class", [SendingClass.TRANSACTIONAL, SendingClass.CONFIRMATION])
+def test_service_mail_without_an_answer_is_repeated_twice_at_most(ctx: Context, sending_class: SendingClass) -> None:
+    sending_id, message_id = _unknown(ctx, sending_class)
+
+    repeated = []
+    for _ in range(4):
+        with ctx.write() as session:
+            repeated.append(reap(session, utc_now()).repeated)
+        _lose(ctx, message_id, minutes=16)
+
+    assert repeated == [1, 1, 0, 0]
+    with ctx.read() as session:
+        message = session.get_one(Message, message_id)
+        assert (message.repeats, message.state) == (2, "unknown")
+        assert session.get_one(Sending, sending_id).state in ("sending", "finished")
+
+
+def test_service_mail_waits_a_quarter_of_an_hour_for_its_answer(ctx: Context) -> None:
+    _, message_id = _unknown(ctx, SendingClass.TRANSACTIONAL)
+    _lose(ctx, message_id, minutes=14)
+    with ctx.write() as session:
+        assert reap(session, utc_now()).repeated == 0
+
+
+def test_marketing_is_never_repeated(ctx: Context) -> None:
+    _, message_id = _unknown(ctx, SendingClass.MARKETING)
+    with ctx.write() as session:
+        assert reap(session, utc_now()).repeated == 0
+        assert session.get_one(Message, message_id).state == "unknown"
+
+
+def test_evidence_of_the_first_copy_stops_the_repeat(ctx: Context) -> None:
+    _, message_id = _unknown(ctx, SendingClass.TRANSACTIONAL)
+    with ctx.write() as session:
+        assert reap(session, utc_now()).repeated == 1
+    event = DeliveryEvent(message_id, EventKind.DELIVERED, utc_now(), dedupe_key="d1")
+    with ctx.write() as session:
+        service.apply_events(session, [event])
+        assert session.get_one(Message, message_id).state == "accepted"
+
+
+def _unknown(ctx: Context, sending_class: SendingClass) -> tuple[int, int]:
+    """A sending of one message whose dot went out a quarter of an hour ago."""
+    with ctx.write() as session:
+        topic = make_topic(session)
+        contact = make_reader(session, topic, key=ctx.keys.suppression)
+        sending_id = make_sending(session, ctx, [contact], topic, sending_class=sending_class).id
+        message_id = session.scalars(select(Message.id).where(Message.sending_id == sending_id)).one()
+    _lose(ctx, message_id, minutes=16)
+    return sending_id, message_id
+
+
+def _lose(ctx: Context, message_id: int, *, minutes: int) -> None:
+    with ctx.write() as session:
+        message = session.get_one(Message, message_id)
+        message.state, message.gate_at, message.gate_token = "unknown", utc_now() - timedelta(minutes=minutes), 1
