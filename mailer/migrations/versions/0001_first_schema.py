@@ -23,7 +23,10 @@ def upgrade() -> None:
         sa.Column("is_valid", sa.Boolean(), nullable=False),
         sa.Column("bounce_state", sa.String(length=20), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("bounce_state IN ('ok', 'hard', 'asleep')", name=op.f("ck_address_bounce_state")),
+        sa.CheckConstraint(
+            "bounce_state = 'ok' OR bounce_state = 'hard' OR bounce_state = 'asleep'",
+            name=op.f("ck_address_bounce_state"),
+        ),
         sa.CheckConstraint("length(provider) > 0", name=op.f("ck_address_provider")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_address")),
         sa.UniqueConstraint("email", name=op.f("uq_address_email")),
@@ -39,9 +42,13 @@ def upgrade() -> None:
         sa.Column("figures", Json, nullable=False),
         sa.Column("by_staff_id", BigInt, nullable=True),
         sa.Column("changed_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("scope IN ('workspace', 'sending', 'domain', 'provider')", name=op.f("ck_breaker_scope")),
         sa.CheckConstraint(
-            "state IN ('ok', 'review', 'throttled', 'paused', 'disabled')", name=op.f("ck_breaker_state")
+            "scope = 'workspace' OR scope = 'sending' OR scope = 'domain' OR scope = 'provider'",
+            name=op.f("ck_breaker_scope"),
+        ),
+        sa.CheckConstraint(
+            "state = 'ok' OR state = 'review' OR state = 'throttled' OR state = 'paused' OR state = 'disabled'",
+            name=op.f("ck_breaker_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_breaker")),
         sa.UniqueConstraint("scope", "scope_key", name=op.f("uq_breaker_scope_scope_key")),
@@ -56,7 +63,8 @@ def upgrade() -> None:
         sa.Column("archived_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "type IN ('text', 'number', 'date', 'yes_no', 'choice', 'tags')", name=op.f("ck_contact_field_type")
+            "type = 'text' OR type = 'number' OR type = 'date' OR type = 'yes_no' OR type = 'choice' OR type = 'tags'",
+            name=op.f("ck_contact_field_type"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_field")),
         sa.UniqueConstraint("key", name=op.f("uq_contact_field_key")),
@@ -136,7 +144,10 @@ def upgrade() -> None:
         sa.Column("last_login_at", UtcDateTime(), nullable=True),
         sa.Column("archived_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("role IN ('marketer', 'approver', 'sales', 'ops', 'admin')", name=op.f("ck_staff_role")),
+        sa.CheckConstraint(
+            "role = 'marketer' OR role = 'approver' OR role = 'sales' OR role = 'ops' OR role = 'admin'",
+            name=op.f("ck_staff_role"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
         sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
         sa.UniqueConstraint("public_id", name=op.f("uq_staff_public_id")),
@@ -229,16 +240,17 @@ def upgrade() -> None:
         sa.Column("block_id", BigInt, nullable=True),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "basis IN ('consent', 'customer', 'business', 'contract', 'legal_duty', 'vital', 'public')",
+            "basis = 'consent' OR basis = 'customer' OR basis = 'business' OR basis = 'contract' OR basis = 'legal_duty' OR basis = 'vital' OR basis = 'public'",
             name=op.f("ck_consent_event_basis"),
         ),
         sa.CheckConstraint(
-            "permission IN ('consent', 'customer', 'business', 'none', 'withdrawn')",
+            "permission = 'consent' OR permission = 'customer' OR permission = 'business' OR permission = 'none' OR permission = 'withdrawn'",
             name=op.f("ck_consent_event_permission"),
         ),
-        sa.CheckConstraint("purpose IN ('e_marketing')", name=op.f("ck_consent_event_purpose")),
+        sa.CheckConstraint("purpose = 'e_marketing'", name=op.f("ck_consent_event_purpose")),
         sa.CheckConstraint(
-            "verdict IN ('given', 'withdrawn', 'subscribed', 'unsubscribed')", name=op.f("ck_consent_event_verdict")
+            "verdict = 'given' OR verdict = 'withdrawn' OR verdict = 'subscribed' OR verdict = 'unsubscribed'",
+            name=op.f("ck_consent_event_verdict"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
     )
@@ -269,11 +281,13 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "basis IN ('consent', 'customer', 'business', 'contract', 'legal_duty', 'vital', 'public')",
+            "basis = 'consent' OR basis = 'customer' OR basis = 'business' OR basis = 'contract' OR basis = 'legal_duty' OR basis = 'vital' OR basis = 'public'",
             name=op.f("ck_import_run_basis"),
         ),
-        sa.CheckConstraint("kind IN ('contacts', 'activities')", name=op.f("ck_import_run_kind")),
-        sa.CheckConstraint("status IN ('running', 'done', 'failed')", name=op.f("ck_import_run_status")),
+        sa.CheckConstraint("kind = 'contacts' OR kind = 'activities'", name=op.f("ck_import_run_kind")),
+        sa.CheckConstraint(
+            "status = 'running' OR status = 'done' OR status = 'failed'", name=op.f("ck_import_run_status")
+        ),
         sa.ForeignKeyConstraint(["created_by"], ["staff.id"], name=op.f("fk_import_run_created_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_run")),
         sa.UniqueConstraint("public_id", name=op.f("uq_import_run_public_id")),
@@ -299,12 +313,12 @@ def upgrade() -> None:
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("(kind = 'combined') = (operation IS NOT NULL)", name=op.f("ck_segment_combined")),
         sa.CheckConstraint("(kind = 'dynamic') = (rule IS NOT NULL)", name=op.f("ck_segment_rule")),
-        sa.CheckConstraint("kind IN ('static', 'dynamic', 'combined')", name=op.f("ck_segment_kind")),
+        sa.CheckConstraint("kind = 'static' OR kind = 'dynamic' OR kind = 'combined'", name=op.f("ck_segment_kind")),
         sa.CheckConstraint(
-            "operation IN ('union', 'intersection', 'only_first', 'only_second', 'exactly_one')",
+            "operation = 'union' OR operation = 'intersection' OR operation = 'only_first' OR operation = 'only_second' OR operation = 'exactly_one'",
             name=op.f("ck_segment_operation"),
         ),
-        sa.CheckConstraint("visibility IN ('all', 'private')", name=op.f("ck_segment_visibility")),
+        sa.CheckConstraint("visibility = 'all' OR visibility = 'private'", name=op.f("ck_segment_visibility")),
         sa.ForeignKeyConstraint(["owner_id"], ["staff.id"], name=op.f("fk_segment_owner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
         sa.UniqueConstraint("public_id", name=op.f("uq_segment_public_id")),
@@ -334,15 +348,17 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "class IN ('marketing', 'transactional', 'confirmation', 'test', 'staff')", name=op.f("ck_sending_class")
+            "class = 'marketing' OR class = 'transactional' OR class = 'confirmation' OR class = 'test' OR class = 'staff'",
+            name=op.f("ck_sending_class"),
         ),
         sa.CheckConstraint(
-            "hold_reason IN ('user', 'breaker', 'policy', 'relay_down', 'audience_changed', 'quota', 'stop_all')",
+            "hold_reason = 'user' OR hold_reason = 'breaker' OR hold_reason = 'policy' OR hold_reason = 'relay_down' OR hold_reason = 'audience_changed' OR hold_reason = 'quota' OR hold_reason = 'stop_all'",
             name=op.f("ck_sending_hold_reason"),
         ),
-        sa.CheckConstraint("purpose IN ('e_marketing')", name=op.f("ck_sending_purpose")),
+        sa.CheckConstraint("purpose = 'e_marketing'", name=op.f("ck_sending_purpose")),
         sa.CheckConstraint(
-            "state IN ('preparing', 'sending', 'paused', 'finished', 'cancelled')", name=op.f("ck_sending_state")
+            "state = 'preparing' OR state = 'sending' OR state = 'paused' OR state = 'finished' OR state = 'cancelled'",
+            name=op.f("ck_sending_state"),
         ),
         sa.ForeignKeyConstraint(
             ["content_version_id"], ["content_version.id"], name=op.f("fk_sending_content_version_id")
@@ -369,10 +385,10 @@ def upgrade() -> None:
         sa.Column("lifted_at", UtcDateTime(), nullable=True),
         sa.Column("lifted_by", BigInt, nullable=True),
         sa.CheckConstraint(
-            "reason IN ('hard_bounce', 'soft_bounces', 'complaint', 'unsubscribe', 'manual', 'erasure', 'provider')",
+            "reason = 'hard_bounce' OR reason = 'soft_bounces' OR reason = 'complaint' OR reason = 'unsubscribe' OR reason = 'manual' OR reason = 'erasure' OR reason = 'provider'",
             name=op.f("ck_suppression_reason"),
         ),
-        sa.CheckConstraint("scope IN ('all', 'topic')", name=op.f("ck_suppression_scope")),
+        sa.CheckConstraint("scope = 'all' OR scope = 'topic'", name=op.f("ck_suppression_scope")),
         sa.ForeignKeyConstraint(["lifted_by"], ["staff.id"], name=op.f("fk_suppression_lifted_by")),
         sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_suppression_topic_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
@@ -388,7 +404,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("label", sa.String(length=200), nullable=False),
         sa.Column("response", sa.String(length=20), nullable=False),
-        sa.CheckConstraint("response IN ('redirect', 'confirm')", name=op.f("ck_tracked_link_response")),
+        sa.CheckConstraint("response = 'redirect' OR response = 'confirm'", name=op.f("ck_tracked_link_response")),
         sa.ForeignKeyConstraint(
             ["content_version_id"], ["content_version.id"], name=op.f("fk_tracked_link_content_version_id")
         ),
@@ -427,7 +443,7 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('draft', 'scheduled', 'preparing', 'sending', 'paused', 'finished', 'cancelled', 'missed')",
+            "status = 'draft' OR status = 'scheduled' OR status = 'preparing' OR status = 'sending' OR status = 'paused' OR status = 'finished' OR status = 'cancelled' OR status = 'missed'",
             name=op.f("ck_campaign_status"),
         ),
         sa.ForeignKeyConstraint(["created_by"], ["staff.id"], name=op.f("fk_campaign_created_by")),
@@ -511,7 +527,8 @@ def upgrade() -> None:
         sa.Column("is_repeated", sa.Boolean(), nullable=False),
         sa.Column("ends_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('add_to_segment', 'remove_from_segment', 'follow_up')", name=op.f("ck_link_action_kind")
+            "kind = 'add_to_segment' OR kind = 'remove_from_segment' OR kind = 'follow_up'",
+            name=op.f("ck_link_action_kind"),
         ),
         sa.ForeignKeyConstraint(["tracked_link_id"], ["tracked_link.id"], name=op.f("fk_link_action_tracked_link_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link_action")),
@@ -550,7 +567,7 @@ def upgrade() -> None:
         sa.Column("token", BigInt, nullable=False),
         sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("claims", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state IN ('ready', 'leased', 'done')", name=op.f("ck_send_batch_state")),
+        sa.CheckConstraint("state = 'ready' OR state = 'leased' OR state = 'done'", name=op.f("ck_send_batch_state")),
         sa.ForeignKeyConstraint(["sending_id"], ["sending.id"], name=op.f("fk_send_batch_sending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_send_batch")),
         sa.UniqueConstraint("sending_id", "ordinal", "id", name=op.f("uq_send_batch_sending_id_ordinal_id")),
@@ -593,7 +610,7 @@ def upgrade() -> None:
         sa.Column("campaign_id", BigInt, nullable=False),
         sa.Column("segment_id", BigInt, nullable=False),
         sa.Column("mode", sa.String(length=20), nullable=False),
-        sa.CheckConstraint("mode IN ('include', 'exclude')", name=op.f("ck_campaign_segment_mode")),
+        sa.CheckConstraint("mode = 'include' OR mode = 'exclude'", name=op.f("ck_campaign_segment_mode")),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_campaign_segment_campaign_id"), ondelete="CASCADE"
         ),
@@ -610,13 +627,14 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "basis IN ('consent', 'customer', 'business', 'contract', 'legal_duty', 'vital', 'public')",
+            "basis = 'consent' OR basis = 'customer' OR basis = 'business' OR basis = 'contract' OR basis = 'legal_duty' OR basis = 'vital' OR basis = 'public'",
             name=op.f("ck_consent_basis"),
         ),
         sa.CheckConstraint(
-            "permission IN ('consent', 'customer', 'business', 'none', 'withdrawn')", name=op.f("ck_consent_permission")
+            "permission = 'consent' OR permission = 'customer' OR permission = 'business' OR permission = 'none' OR permission = 'withdrawn'",
+            name=op.f("ck_consent_permission"),
         ),
-        sa.CheckConstraint("purpose IN ('e_marketing')", name=op.f("ck_consent_purpose")),
+        sa.CheckConstraint("purpose = 'e_marketing'", name=op.f("ck_consent_purpose")),
         sa.PrimaryKeyConstraint("contact_id", "purpose", name=op.f("pk_consent")),
     )
     op.create_table(
@@ -663,11 +681,14 @@ def upgrade() -> None:
         sa.Column("dedupe_key", sa.String(length=100), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("done_at", UtcDateTime(), nullable=True),
-        sa.CheckConstraint("kind IN ('to_do', 'call', 'meeting')", name=op.f("ck_follow_up_kind")),
+        sa.CheckConstraint("kind = 'to_do' OR kind = 'call' OR kind = 'meeting'", name=op.f("ck_follow_up_kind")),
         sa.CheckConstraint(
-            "outcome IN ('reached', 'not_interested', 'meeting', 'sale', '')", name=op.f("ck_follow_up_outcome")
+            "outcome = 'reached' OR outcome = 'not_interested' OR outcome = 'meeting' OR outcome = 'sale' OR outcome = ''",
+            name=op.f("ck_follow_up_outcome"),
         ),
-        sa.CheckConstraint("status IN ('open', 'done', 'cancelled')", name=op.f("ck_follow_up_status")),
+        sa.CheckConstraint(
+            "status = 'open' OR status = 'done' OR status = 'cancelled'", name=op.f("ck_follow_up_status")
+        ),
         sa.ForeignKeyConstraint(
             ["contact_id"], ["contact.id"], name=op.f("fk_follow_up_contact_id"), ondelete="CASCADE"
         ),
@@ -702,7 +723,7 @@ def upgrade() -> None:
         sa.Column("reply", sa.Text(), nullable=False),
         sa.Column("relay_message_id", sa.String(length=200), nullable=True),
         sa.CheckConstraint(
-            "state IN ('queued', 'transmitting', 'accepted', 'failed', 'skipped', 'unknown', 'expired', 'cancelled', 'quarantined')",
+            "state = 'queued' OR state = 'transmitting' OR state = 'accepted' OR state = 'failed' OR state = 'skipped' OR state = 'unknown' OR state = 'expired' OR state = 'cancelled' OR state = 'quarantined'",
             name=op.f("ck_message_state"),
         ),
         sa.ForeignKeyConstraint(["address_id"], ["address.id"], name=op.f("fk_message_address_id")),
@@ -758,7 +779,10 @@ def upgrade() -> None:
         sa.Column("topic_id", BigInt, nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("status IN ('pending', 'subscribed', 'unsubscribed')", name=op.f("ck_subscription_status")),
+        sa.CheckConstraint(
+            "status = 'pending' OR status = 'subscribed' OR status = 'unsubscribed'",
+            name=op.f("ck_subscription_status"),
+        ),
         sa.PrimaryKeyConstraint("contact_id", "topic_id", name=op.f("pk_subscription")),
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
@@ -786,7 +810,10 @@ def upgrade() -> None:
         sa.Column("hit_at", UtcDateTime(), nullable=False),
         sa.Column("due_at", UtcDateTime(), nullable=False),
         sa.Column("done_at", UtcDateTime(), nullable=True),
-        sa.CheckConstraint("state IN ('pending', 'done', 'void', 'refused')", name=op.f("ck_action_run_state")),
+        sa.CheckConstraint(
+            "state = 'pending' OR state = 'done' OR state = 'void' OR state = 'refused'",
+            name=op.f("ck_action_run_state"),
+        ),
         sa.ForeignKeyConstraint(
             ["contact_id"], ["contact.id"], name=op.f("fk_action_run_contact_id"), ondelete="CASCADE"
         ),
@@ -823,14 +850,15 @@ def upgrade() -> None:
         sa.Column("matched_by", sa.String(length=40), nullable=False),
         sa.Column("message_id", BigInt, nullable=True),
         sa.CheckConstraint(
-            "blame IN ('address', 'mailbox', 'content', 'policy', 'sender', 'throttle', 'network', 'unknown')",
+            "blame = 'address' OR blame = 'mailbox' OR blame = 'content' OR blame = 'policy' OR blame = 'sender' OR blame = 'throttle' OR blame = 'network' OR blame = 'unknown'",
             name=op.f("ck_bounce_report_blame"),
         ),
         sa.CheckConstraint(
-            "state IN ('received', 'matched', 'unmatched', 'ignored')", name=op.f("ck_bounce_report_state")
+            "state = 'received' OR state = 'matched' OR state = 'unmatched' OR state = 'ignored'",
+            name=op.f("ck_bounce_report_state"),
         ),
         sa.CheckConstraint(
-            "verdict IN ('hard', 'soft', 'delayed', 'complaint', 'unsubscribe', 'not_bounce', 'undetermined')",
+            "verdict = 'hard' OR verdict = 'soft' OR verdict = 'delayed' OR verdict = 'complaint' OR verdict = 'unsubscribe' OR verdict = 'not_bounce' OR verdict = 'undetermined'",
             name=op.f("ck_bounce_report_verdict"),
         ),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_bounce_report_message_id")),
@@ -856,9 +884,9 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=20), nullable=False),
         sa.Column("dedupe_key", sa.String(length=100), nullable=False),
         sa.Column("detail", Json, nullable=False),
-        sa.CheckConstraint("class IN ('human', 'proxy', 'machine')", name=op.f("ck_event_class")),
+        sa.CheckConstraint("class = 'human' OR class = 'proxy' OR class = 'machine'", name=op.f("ck_event_class")),
         sa.CheckConstraint(
-            "kind IN ('delivered', 'hard_bounce', 'soft_bounce', 'delayed', 'complaint', 'open', 'click', 'unsubscribe')",
+            "kind = 'delivered' OR kind = 'hard_bounce' OR kind = 'soft_bounce' OR kind = 'delayed' OR kind = 'complaint' OR kind = 'open' OR kind = 'click' OR kind = 'unsubscribe'",
             name=op.f("ck_event_kind"),
         ),
         sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_event_contact_id")),
@@ -886,7 +914,7 @@ def upgrade() -> None:
         sa.Column("user_agent", sa.Text(), nullable=False),
         sa.Column("class", sa.String(length=20), nullable=False),
         sa.Column("reason", sa.String(length=60), nullable=False),
-        sa.CheckConstraint("class IN ('human', 'proxy', 'machine')", name=op.f("ck_hit_class")),
+        sa.CheckConstraint("class = 'human' OR class = 'proxy' OR class = 'machine'", name=op.f("ck_hit_class")),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_hit_message_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hit")),
     )

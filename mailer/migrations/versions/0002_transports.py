@@ -75,7 +75,7 @@ def upgrade() -> None:
         sa.Column("public_key", sa.Text(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("algorithm IN ('rsa', 'ed25519')", name=op.f("ck_dkim_key_algorithm")),
+        sa.CheckConstraint("algorithm = 'rsa' OR algorithm = 'ed25519'", name=op.f("ck_dkim_key_algorithm")),
         sa.ForeignKeyConstraint(
             ["domain_id"], ["sending_domain.id"], name=op.f("fk_dkim_key_domain_id"), ondelete="CASCADE"
         ),
@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("held_at", UtcDateTime(), nullable=False),
         sa.Column("released_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "reason IN ('user', 'breaker', 'policy', 'relay_down', 'audience_changed', 'quota', 'stop_all')",
+            "reason = 'user' OR reason = 'breaker' OR reason = 'policy' OR reason = 'relay_down' OR reason = 'audience_changed' OR reason = 'quota' OR reason = 'stop_all'",
             name=op.f("ck_provider_hold_reason"),
         ),
         sa.ForeignKeyConstraint(["sending_id"], ["sending.id"], name=op.f("fk_provider_hold_sending_id")),
