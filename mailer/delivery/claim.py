@@ -1,6 +1,6 @@
 """Take a batch, keep it, give it back. The lease stands on the batch; every later write asks for its token."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -131,6 +131,15 @@ def renew_leases(session: Session, claims: Sequence[Claim]) -> None:
 def is_mine(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     """The batch is still leased to the holder of this claim."""
     return SendBatch.id == claim.batch_id, SendBatch.token == claim.token, SendBatch.state == BatchState.LEASED.value
+
+
+def note_progress(session: Session, claims: Collection[Claim]) -> None:
+    """Results came of these claims: no message in their batches has stopped a worker so far, whatever happens next.
+
+    A worker that is killed cannot say so when it gives a batch back.
+    """
+    for claim in sorted(claims, key=lambda one: one.batch_id):
+        session.execute(update(SendBatch).where(*is_mine(claim), SendBatch.claims > 0).values(claims=0))
 
 
 def release_batch(session: Session, claim: Claim, *, not_before: datetime, has_progress: bool) -> None:

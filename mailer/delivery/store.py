@@ -120,6 +120,7 @@ class Store:
 
 def _write_results(session: Session, outcomes: Sequence[Outcome], events: Sequence[DeliveryEvent]) -> None:
     record_results(session, [outcome.result for outcome in outcomes])
+    claims.note_progress(session, {outcome.result.claim for outcome in outcomes if outcome.result.claim.claims > 1})
     if events:
         apply_events(session, events)
 

@@ -33,7 +33,7 @@ def play(field: Field, *, messages: int, kills: int, rate: int) -> Scene:
     for _ in range(kills):
         time.sleep(field.chance.uniform(0.05, 0.3))
         senders = [pid for pid, order in field.stable.living.items() if order["role"] == "send"]
-        victim = field.chance.choice(senders)
+        victim = field.chance.choice(senders[:WORKERS])  # the older ones: they have something in hand
         if field.chance.random() < 0.1 and len(senders) < 2 * WORKERS:
             field.stable.send(victim, signal.SIGSTOP)
             thaws.append(threading.Timer(3.0, field.stable.send, (victim, signal.SIGCONT)))
@@ -49,11 +49,11 @@ def play(field: Field, *, messages: int, kills: int, rate: int) -> Scene:
 
 @pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.chaos)])
 def test_nobody_is_mailed_twice_lost_or_mailed_after_leaving(new_field: OpenField, seed: int, size: str) -> None:
-    messages, kills, rate = (20_000, 200, 600) if size == "long" else (1_200, 20, 300)
+    messages, kills, rate = (10_000, 200, 400) if size == "long" else (1_200, 20, 300)
     with new_field({"seed": seed, "rules": FAULTS}) as field:
         scene = play(field, messages=messages, kills=kills, rate=rate)
         set_limits(field.ctx, rate_per_second=50_000, relay_connections=200)
-        field.wait_finished(scene, seconds=180)
+        field.wait_finished(scene, seconds=400)
 
         violations = field.verdict(scene)
         states = count_states(field.ctx, scene)
