@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import dkim as verifier
@@ -13,7 +13,8 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery import domain_queries, domain_service
 from mailer.delivery.dns_lookup import Lookup
-from mailer.delivery.domains import Check, Dns, DnsError, Light, Standing
+from mailer.delivery.domain_checks import check_domain
+from mailer.delivery.domains import Check, Dns, DnsError, Light, Setup, Standing, list_records
 from mailer.delivery.signing import load_signer
 from mailer.errors import ConflictError, InputError, NotFoundError, SetupError
 from mailer.schema.accounts import AuditEvent
@@ -250,17 +251,26 @@ JUDGED = [
 ]  # fmt: skip
 
 
+@dataclass
+class Key:
+    """A key as the checks see it."""
+
+    selector: str = "r1"
+    algorithm: str = "rsa"
+    public_key: str = "MIIBIjANBg"
+
+
 @pytest.mark.parametrize(("name", "kind", "values", "check", "light", "words"), JUDGED)
 def test_a_wrong_record_is_told_by_what_is_wrong_with_it(
-    ctx: Context, dns: DnsServer, domain: SendingDomain, name: str, kind: str, values: list[str], check: str,
-    light: Light, words: str,
-) -> None:  # fmt: skip
-    publish(ctx, dns, domain)
-    domain_service.check_now(ctx, domain.id)
-    (key,) = keys_of(ctx, domain)
-    dns.put(f"{key.selector}._domainkey.example.com" if name == "KEY" else name, kind, *values)
+    dns: DnsServer, name: str, kind: str, values: list[str], check: str, light: Light, words: str
+) -> None:
+    setup = Setup("example.com", "bounce.example.com", ("smtp.sendgrid.net",))
+    for record in list_records(setup, [Key()]):
+        dns.put(record.name, record.type, record.value)
+    dns.put("sendgrid.net", "TXT", "v=spf1 ip4:192.0.2.0/24 ~all")
+    dns.put("r1._domainkey.example.com" if name == "KEY" else name, kind, *values)
 
-    found = by_kind(domain_service.check_now(ctx, domain.id))[check]
+    found = by_kind(check_domain(Lookup(dns.address), setup, [Key()], ["r1"], []))[check]
 
     assert found.light is light, found
     assert words in found.what
