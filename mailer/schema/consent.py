@@ -44,6 +44,7 @@ class Subscription(Base):
     __table_args__ = (
         one_of("status", SubscriptionStatus),
         Index("ix_subscription_topic_id", "topic_id", "status", "contact_id"),
+        {"sqlite_with_rowid": False},
     )
 
     contact_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
@@ -56,7 +57,12 @@ class Consent(Base):
     """The current permission of a contact for a purpose; no row means `none`."""
 
     __tablename__ = "consent"
-    __table_args__ = (one_of("purpose", Purpose), one_of("permission", Permission), one_of("basis", Basis))
+    __table_args__ = (
+        one_of("purpose", Purpose),
+        one_of("permission", Permission),
+        one_of("basis", Basis),
+        {"sqlite_with_rowid": False},
+    )
 
     contact_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
     purpose: Mapped[str] = mapped_column(String(20), primary_key=True)

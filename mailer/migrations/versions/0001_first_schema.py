@@ -636,6 +636,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("purpose = 'e_marketing'", name=op.f("ck_consent_purpose")),
         sa.PrimaryKeyConstraint("contact_id", "purpose", name=op.f("pk_consent")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "contact_tag",
@@ -784,6 +785,7 @@ def upgrade() -> None:
             name=op.f("ck_subscription_status"),
         ),
         sa.PrimaryKeyConstraint("contact_id", "topic_id", name=op.f("pk_subscription")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.create_index("ix_subscription_topic_id", ["topic_id", "status", "contact_id"], unique=False)
