@@ -14,6 +14,45 @@ from tests.conftest import ENGINES
 from tests.support.postgres import Postgres
 from tests.support.valkey import run_valkey
 
+LONG_ONLY = (
+    ("test_guards", "postgresql"),
+    ("test_limits", "postgresql"),
+    ("test_breaker", "postgresql"),
+    ("test_leaving", "sqlite"),
+    ("test_broker", "postgresql"),
+    ("test_control", "postgresql"),
+    ("test_kill_points", "postgresql-marketing"),
+    ("test_kill_points", "sqlite-transactional"),
+    ("test_databases", "deadlocks"),
+)
+"""Files and what names their tests: left to `make chaos`, so that `make test` stays short."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything here is chaos. `-m chaos` runs all of it in its long form, other runs a short form of most."""
+    mine = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in mine:
+        item.add_marker(pytest.mark.chaos)
+    has_long_form = {item.name.replace("long", "short") for item in mine if "long" in _parameters(item)}
+    is_long_run = "chaos" in (config.option.markexpr or "")
+    unwanted = {
+        item
+        for item in mine
+        if (is_long_run and item.name in has_long_form and "short" in _parameters(item))
+        or (not is_long_run and ("long" in _parameters(item) or _is_long_only(item)))
+    }
+    if unwanted:
+        config.hook.pytest_deselected(items=list(unwanted))
+        items[:] = [item for item in items if item not in unwanted]
+
+
+def _parameters(item: pytest.Item) -> list[str]:
+    return item.name.partition("[")[2].rstrip("]").split("-")
+
+
+def _is_long_only(item: pytest.Item) -> bool:
+    return any(item.path.stem == file and word in item.name for file, word in LONG_ONLY)
+
 
 @pytest.fixture
 def seed() -> int:

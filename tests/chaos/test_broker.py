@@ -85,7 +85,7 @@ def play(field: Field, broker: Broker, *, messages: int, faults: int) -> None:
     assert find_excess(read_log(field.sink.log), RATE, allowance=in_hand + 3 * WORKERS) == ""
 
 
-@pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("size", ["short", "long"])
 def test_a_broker_that_suffers_loses_nobody_and_keeps_the_rate(
     tmp_path: Path, stable_process: StableProcess, empty_database: str, seed: int, size: str
 ) -> None:

@@ -12,7 +12,6 @@ from tests.chaos.rig import Field
 from tests.chaos.scene import Scene, count_states, make_crowd, set_limits
 
 WORKERS = 3
-LONG = pytest.param("long", marks=pytest.mark.chaos)
 
 
 def _pause(field: Field, scene: Scene) -> int:
@@ -32,7 +31,7 @@ def _gates_between(field: Field, began: int, ended: int) -> list[dict[str, objec
     return [note for note in gates if began < note["at"] and note["done"] < ended]
 
 
-@pytest.mark.parametrize("size", ["short", LONG])
+@pytest.mark.parametrize("size", ["short", "long"])
 def test_no_gate_opens_after_a_pause_was_answered(new_field: OpenField, size: str) -> None:
     messages, pauses = (6_000, 200) if size == "long" else (600, 8)
     with new_field() as field:
@@ -56,7 +55,7 @@ def test_no_gate_opens_after_a_pause_was_answered(new_field: OpenField, size: st
         assert count_states(field.ctx, scene) == {"accepted": messages}
 
 
-@pytest.mark.parametrize("size", ["short", LONG])
+@pytest.mark.parametrize("size", ["short", "long"])
 def test_rolling_restarts_leave_nothing_unknown(new_field: OpenField, size: str) -> None:
     """A worker that is asked to end finishes what it has begun, while its successor works beside it."""
     messages, restarts = (6_000, 20) if size == "long" else (500, 4)

@@ -58,7 +58,7 @@ def _set_read_only(server: Postgres, *, on: bool) -> None:
     _end_sessions(server)
 
 
-@pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("size", ["short", "long"])
 def test_a_database_that_crashes_again_and_again_loses_nobody(
     tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int, size: str
 ) -> None:

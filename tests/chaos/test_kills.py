@@ -47,9 +47,9 @@ def play(field: Field, *, messages: int, kills: int, rate: int) -> Scene:
     return scene
 
 
-@pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("size", ["short", "long"])
 def test_nobody_is_mailed_twice_lost_or_mailed_after_leaving(new_field: OpenField, seed: int, size: str) -> None:
-    messages, kills, rate = (10_000, 200, 400) if size == "long" else (1_200, 20, 300)
+    messages, kills, rate = (10_000, 200, 400) if size == "long" else (700, 12, 250)
     with new_field({"seed": seed, "rules": FAULTS}) as field:
         scene = play(field, messages=messages, kills=kills, rate=rate)
         set_limits(field.ctx, rate_per_second=50_000, relay_connections=200)

@@ -77,8 +77,8 @@ def test_one_contact_with_a_huge_field_costs_only_itself(new_field: OpenField) -
 
 
 def test_a_slow_answer_to_the_dot_keeps_its_lease(new_field: OpenField) -> None:
-    """The lease is two seconds here, the answer takes five: the worker renews, nobody takes the batch over."""
-    with new_field({"rules": [{"at": "dot", "do": "delay", "seconds": 5}]}) as field:
+    """The lease is two seconds here, the answer takes longer: the worker renews, nobody takes the batch over."""
+    with new_field({"rules": [{"at": "dot", "do": "delay", "seconds": 3.5}]}) as field:
         set_limits(field.ctx, rate_per_second=400, relay_connections=4)
         scene = make_crowd(field.ctx, 4)
         field.stable.start("reap")

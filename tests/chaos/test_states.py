@@ -225,17 +225,9 @@ class SendingMachine(RuleBasedStateMachine):
         return History(rows, PEOPLE, self.taken, self.withdrawn, self.gates, is_finished=is_finished)
 
 
-def _run(template: Path, examples: int, steps: int) -> None:
-    TEMPLATE[:] = [template]
+@pytest.mark.parametrize(("examples", "steps"), [pytest.param(10, 30, id="short"), pytest.param(150, 50, id="long")])
+def test_no_order_of_events_breaks_a_promise(sqlite_template: Path, examples: int, steps: int) -> None:
+    TEMPLATE[:] = [sqlite_template]
     case = SendingMachine.TestCase
     case.settings = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
     case().runTest()
-
-
-def test_no_order_of_events_breaks_a_promise(sqlite_template: Path) -> None:
-    _run(sqlite_template, 15, 30)
-
-
-@pytest.mark.chaos
-def test_no_order_of_events_breaks_a_promise_in_many_runs(sqlite_template: Path) -> None:
-    _run(sqlite_template, 500, 50)

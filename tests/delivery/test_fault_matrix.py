@@ -20,8 +20,11 @@ from tests.support.postgres import Postgres
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "smtp-faults.md"
 SIDE_BY_SIDE = 6
-# a TLS session's goodbye may still be on its way when a run ends and its loop closes
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed resource:ResourceWarning")
+pytestmark = [
+    pytest.mark.chaos,
+    # a TLS session's goodbye may still be on its way when a run ends and its loop closes
+    pytest.mark.filterwarnings("ignore:unclosed resource:ResourceWarning"),
+]
 
 
 @pytest.fixture(scope="module")
