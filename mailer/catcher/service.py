@@ -14,7 +14,8 @@ from mailer.catcher.reports import build_complaint, build_dsn
 from mailer.catcher.store import REPORTING, Behavior, CaughtMail, MailWriter, Rule, RuleBook
 from mailer.clock import utc_now
 from mailer.delivery.relays import Relay
-from mailer.delivery.smtp import Connection, Envelope, Timeouts
+from mailer.delivery.smtp import Connection, Envelope
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.errors import InputError, NotFoundError, TransportError
 from mailer.log import get_logger
 from mailer.settings import Settings

@@ -21,7 +21,7 @@ from mailer.delivery.gatekeeper import Gatekeeper
 from mailer.delivery.lanes import Lanes
 from mailer.delivery.recorder import Held, Recorder
 from mailer.delivery.relays import PlannedRelay
-from mailer.delivery.smtp import Timeouts
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.store import Store
 from mailer.delivery.throttle import Grant, Throttle
 from mailer.delivery.transports import TransportPlan

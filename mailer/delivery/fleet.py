@@ -8,8 +8,9 @@ from mailer.delivery.batch import Batch
 from mailer.delivery.buckets import provider_bucket, relay_bucket
 from mailer.delivery.codes import NextStep, classify_reply
 from mailer.delivery.relays import PlannedRelay
-from mailer.delivery.smtp import SessionRefusedError, Timeouts
 from mailer.delivery.smtp_pool import Pool, RelayRestingError
+from mailer.delivery.smtp_session import SessionRefusedError
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.store import Store
 from mailer.delivery.throttle import Bucket, Throttle
 from mailer.delivery.transports import TransportPlan

@@ -8,7 +8,7 @@ import uvloop
 from mailer.context import Context
 from mailer.delivery.engine import Engine, Report, Turns
 from mailer.delivery.reaper import Reaped, reap
-from mailer.delivery.smtp import Timeouts
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.transports import load_plan
 from mailer.delivery.workers import beat
 from mailer.log import get_logger

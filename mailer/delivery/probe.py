@@ -9,7 +9,8 @@ from typing import Any
 
 from mailer.delivery.codes import Phase
 from mailer.delivery.relays import Relay
-from mailer.delivery.smtp import Connection, Timeouts
+from mailer.delivery.smtp import Connection
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.errors import TransportError
 
 _TIMEOUTS = Timeouts(connect=10.0, greeting=20.0, command=20.0)

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mailer.delivery.relays import Relay, Tls
-from mailer.delivery.smtp import Connection, Timeouts
+from mailer.delivery.smtp import Connection
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.errors import TemporaryTransportError, TransportError
 
 _FIRST_REST, _LONGEST_REST = 0.5, 60.0

@@ -14,7 +14,8 @@ from mailer.catcher import service
 from mailer.catcher.links import read_mail
 from mailer.catcher.service import serve_catcher
 from mailer.delivery.relays import Relay
-from mailer.delivery.smtp import Connection, Envelope, Timeouts
+from mailer.delivery.smtp import Connection, Envelope
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.errors import InputError, NotFoundError, SetupError
 from mailer.settings import Settings
 

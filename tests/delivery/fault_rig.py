@@ -18,7 +18,7 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database
 from mailer.delivery.loop import reap_now, send_due
-from mailer.delivery.smtp import Timeouts
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.jobs import SilentBell
 from mailer.schema.base import Base
 from mailer.schema.consent import Suppression

@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 
 from mailer.delivery.codes import Phase
 from mailer.delivery.relays import Relay, Tls
-from mailer.delivery.smtp import (
-    Connection,
-    Envelope,
-    SessionRefusedError,
-    StaleConnectionError,
-    Timeouts,
-    prepare_body,
-)
+from mailer.delivery.smtp import Connection, Envelope, StaleConnectionError, prepare_body
 from mailer.delivery.smtp_pool import Pool, RelayRestingError
+from mailer.delivery.smtp_session import SessionRefusedError
+from mailer.delivery.smtp_wire import Timeouts
 from mailer.errors import PermanentTransportError, TemporaryTransportError, UnknownOutcomeError
 from tests.support.smtp_server import CLOSE, RESET, SILENCE, ScriptedServer, run_server
 
@@ -567,3 +562,97 @@ def test_a_cancelled_offer_closes_its_connection(run) -> None:
             assert not connection.is_usable
 
     run(story())
+
+
+# ------------------------------------------------------------------ the next mail behind the dot
+
+NEXT = Envelope("b+2@bounce.example.com", "bob@example.com", b"Subject: again\r\n\r\nAgain\r\n")
+
+
+def test_the_next_mail_goes_along_with_the_dot(run) -> None:
+    async def scenario() -> None:
+        async with run_server(ScriptedServer()) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert await connection.offer(MAIL) is None
+            assert connection.can_carry(NEXT)
+            assert (await connection.finish(NEXT)).code == 250
+            assert connection.has_following
+            assert await connection.held() is None
+            assert (await connection.finish()).code == 250
+            assert [body.split(b"\r\n")[0] for body in server.received] == [b"Subject: hello", b"Subject: again"]
+            connection.quit()
+
+    run(scenario())
+
+
+def test_a_refused_next_mail_says_so_and_the_first_one_is_accepted(run) -> None:
+    async def scenario() -> None:
+        script = {"rcpt": ["250 ok", "550 5.1.1 nobody", "250 ok"]}
+        async with run_server(ScriptedServer(script)) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert await connection.offer(MAIL) is None
+            assert (await connection.finish(NEXT)).code == 250
+            refusal = await connection.held()
+            assert refusal is not None
+            assert refusal.enhanced == "5.1.1"
+            assert len(server.received) == 1
+            connection.abandon()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET])
+def test_a_connection_lost_at_the_dot_leaves_the_next_mail_for_another(run, end: str) -> None:
+    async def scenario() -> None:
+        async with run_server(ScriptedServer({"dot": end})) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert await connection.offer(MAIL) is None
+            with pytest.raises(UnknownOutcomeError):
+                await connection.finish(NEXT)
+            with pytest.raises(StaleConnectionError):
+                await connection.held()
+
+    run(scenario())
+
+
+def test_a_server_that_says_goodbye_after_the_dot_has_the_first_mail_only(run) -> None:
+    async def scenario() -> None:
+        async with run_server(ScriptedServer({"dot": "421 4.7.0 come back later"})) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert await connection.offer(MAIL) is None
+            assert (await connection.finish(NEXT)).code == 421
+            with pytest.raises(StaleConnectionError):
+                await connection.held()
+            assert connection.is_closed
+
+    run(scenario())
+
+
+def test_an_early_refusal_writes_neither_the_dot_nor_the_next_mail(run) -> None:
+    async def scenario() -> None:
+        held = asyncio.Event()
+
+        def refuse(writer: asyncio.StreamWriter) -> None:
+            writer.write(b"552 5.2.2 too much\r\n")
+            held.set()
+
+        async with run_server(ScriptedServer(on_held=refuse)) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert await connection.offer(MAIL) is None
+            await held.wait()
+            await asyncio.sleep(0.05)
+            assert (await connection.finish(NEXT)).code == 552
+            assert not connection.has_following
+            assert server.received == []
+
+    run(scenario())
+
+
+def test_no_next_mail_goes_along_where_the_server_does_not_pipeline(run) -> None:
+    async def scenario() -> None:
+        async with run_server(ScriptedServer({"ehlo": PLAIN_EHLO})) as server:
+            connection = await Connection.open(relay_of(server), LONG)
+            assert not connection.can_carry(NEXT)
+            connection.quit()
+
+    run(scenario())
