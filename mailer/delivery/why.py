@@ -27,6 +27,9 @@ from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.statuses import BatchState, MessageState, SendingClass, SendingState
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
+SOON = timedelta(seconds=10)
+"""A batch that comes again so soon waits for tokens, not for another try."""
+
 
 class CauseCode(StrEnum):
     """Closed list (docs/reference/waiting.md), in the order in which causes are named."""
@@ -102,7 +105,7 @@ def _count_piles(session: Session, ctx: Context, sending: Sending) -> dict[str, 
         (SendBatch.state == BatchState.LEASED.value, "leased"),
         (is_provider_held(), "held"),
         (_is_beyond(sending), "canary"),
-        (SendBatch.not_before > ctx.clock.now(), "later"),
+        (SendBatch.not_before > ctx.clock.now() + SOON, "later"),
         else_="due",
     )
     rows = session.execute(
@@ -196,7 +199,7 @@ def _later(session: Session, ctx: Context, sending: Sending, piles: Mapping[str,
         .where(
             SendBatch.sending_id == sending.id,
             SendBatch.state == BatchState.READY.value,
-            SendBatch.not_before > ctx.clock.now(),
+            SendBatch.not_before > ctx.clock.now() + SOON,
             Message.state == MessageState.QUEUED.value,
         )
     )
@@ -220,12 +223,12 @@ def _relays(session: Session, ctx: Context, sending: Sending, piles: Mapping[str
         return
     awake = [relay for relay in plan.relays if relay.key not in plan.resting]
     providers = [*piles.get("due", _Pile()).providers, *piles.get("leased", _Pile()).providers]
-    if awake and providers:
-        yield from _rates(session, ctx, sending, plan, awake, providers)
+    if awake and piles.keys() & {"due", "leased", "later"}:
+        yield from _limits(session, ctx, sending, plan, awake, providers)
     yield from _resting(session, plan, is_all=not awake)
 
 
-def _rates(
+def _limits(
     session: Session, ctx: Context, sending: Sending, plan: TransportPlan, relays: list[PlannedRelay], to: list[str]
 ) -> Iterator[Cause]:
     """Name the limit that allows least, if something waits for it, and how long the rest takes at that pace."""
@@ -238,7 +241,7 @@ def _rates(
         yield Cause(CauseCode.LIMITER_AWAY, what)
         return
     found = [level for level in slowest if level is not None]
-    if len(found) == len(relays):  # else one of the relays takes all it is given
+    if to and len(found) == len(relays):  # else one of the relays takes all it is given
         yield from _rate(session, sending, found)
     if budget is not None and budget.tokens < 1 and limits.warm_up is not None:
         until = ctx.clock.now() + timedelta(seconds=limits.warm_up.renews_in)

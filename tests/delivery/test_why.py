@@ -1,7 +1,8 @@
 """A campaign that does not move says why, the first thing to mend first."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
@@ -15,10 +16,12 @@ from mailer.delivery.holds import PolicyRefusal, record_policy_refusals
 from mailer.delivery.loop import send_due
 from mailer.delivery.relay_health import note_failure
 from mailer.delivery.throttle import Bucket, Throttle
+from mailer.delivery.warm_up import load_budget, start_warm_up
 from mailer.delivery.why import Cause, why_not_moving
 from mailer.errors import NotFoundError
+from mailer.ids import new_public_id
 from mailer.schema.delivery import Message, SendBatch, Sending
-from mailer.schema.transports import RelayState
+from mailer.schema.transports import RelayState, SendingDomain
 from mailer.statuses import HoldReason
 from tests.support.make import make_reader, make_sending, make_staff, make_topic, make_workspace
 from tests.support.sink import Sink
@@ -139,6 +142,28 @@ def test_slowed_provider_is_the_scarce_limit(live_ctx: Context) -> None:
     assert cause.detail["is_slowed"]
     assert cause.detail["limits"] == ["provider:settings:other"]
     assert cause.detail["rate_per_second"] == pytest.approx(1, abs=0.05)
+
+
+def test_budget_of_a_warming_domain_that_is_used_up_is_said(live_ctx: Context, sink: Sink) -> None:
+    with live_ctx.write() as session:
+        row = SendingDomain(public_id=new_public_id(), domain="example.com", checks={}, created_at=utc_now())
+        session.add(row)
+        session.flush()
+        start_warm_up(session, live_ctx, row)
+    sending_id = _start(live_ctx)
+    with live_ctx.read() as session:
+        budget = load_budget(session, live_ctx, "news@example.com")
+    assert budget is not None
+    Throttle(live_ctx.redis).take([budget], 500)
+    before = _why(live_ctx, sending_id)["warm_up"]
+    send_due(live_ctx, seconds=10)  # the batch is put off until midnight
+
+    after = _why(live_ctx, sending_id)["warm_up"]
+
+    assert sink.mails == []
+    assert before.detail == after.detail == {"limit": 500}
+    assert after.until is not None
+    assert after.until.astimezone(ZoneInfo("Europe/Oslo")).time() < time(0, 1)
 
 
 def test_relay_that_is_down_says_how_it_failed_and_when_it_is_tried(live_ctx: Context) -> None:
