@@ -163,9 +163,17 @@ class Field:
             add_transport(self.ctx, values)
 
     def verdict(self, scene: Scene, *, finished: bool = True) -> list[str]:
-        """Return every promise that was broken."""
+        """Return every promise that was broken; print what the trial came to."""
         history = read_history(self.ctx, scene, self.sink.log, self.stable.read_notes(), is_finished=finished)
-        return check(history)
+        violations = check(history)
+        unknown = [row for row in history.rows if row.state == "unknown"]
+        print(
+            f"audience={history.audience} states={dict(count_states(self.ctx, scene))}"
+            f" unknown_that_arrived={sum(history.taken.get(row.id, 0) > 0 for row in unknown)}"
+            f" copies_too_many={sum(max(0, count - 1) for count in history.taken.values())}"
+            f" withdrawn={len(history.withdrawn)} gates={len(history.gates)} violations={len(violations)}"
+        )
+        return violations
 
     def wait_finished(self, *scenes: Scene, seconds: float = 60) -> None:
         """Wait until sendings say that they are finished."""
