@@ -110,7 +110,7 @@ def _wrap_store(probe: Probe) -> None:
 
 def _wrap_connection(probe: Probe) -> None:  # noqa: C901 - one small wrapper for each step
     offer, held, finish, received = Connection.offer, Connection.held, Connection.finish, Connection.data_received
-    opened = Connection.__dict__["open"].__func__
+    opened = Connection.open.__func__  # type: ignore[attr-defined]
     senders: dict[int, str] = {}
     replies: Counter[int] = Counter()
 
