@@ -21,6 +21,7 @@ _TRACK = struct.Struct(">BB7sH")
 _MANAGE = struct.Struct(">B6s3s6s")
 _MAIL = struct.Struct(">B6s")
 _TRACK_MAC, _MANAGE_MAC, _MAIL_MAC = 16, 14, 13
+_TRACK_SIZE = 36
 
 OPEN, CLICK, VIEW = 1, 2, 3
 
@@ -73,13 +74,14 @@ def click_tokens(keys: Keys, message_id: int, links: int, *, key_id: int) -> lis
     head = _TRACK.pack(key_id, CLICK, message_id.to_bytes(7), 0)[:-2]
     common = _hasher(keys.tracking[key_id], b"track", _TRACK_MAC).copy()
     common.update(head)
-    tokens = []
+    raw: list[bytes] = []
     for link in range(links):
         place = link.to_bytes(2)
         mac = common.copy()
         mac.update(place)
-        tokens.append(_encode(head + place + mac.digest()))
-    return tokens
+        raw += (head, place, mac.digest())
+    text = _encode(b"".join(raw))  # 27 bytes are 36 characters without a rest, so all can be written at once
+    return [text[at : at + _TRACK_SIZE] for at in range(0, len(text), _TRACK_SIZE)]
 
 
 def read_track_token(keys: Keys, token: str) -> TrackToken:

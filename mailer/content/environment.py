@@ -39,6 +39,15 @@ class _ValueCodeGenerator(CodeGenerator):
         self.visit(node.node, frame)
         self.write(f", {node.attr!r}, {path_of(node)!r})")
 
+    def visit_Getitem(self, node: nodes.Getitem, frame: Any) -> None:  # noqa: N802 - Jinja's hook
+        """`links[3]`, which numbering writes ten times into a mail, is a list of ours: no detour for it."""
+        match node:
+            case nodes.Getitem(node=nodes.Name(name="links"), arg=nodes.Const(value=int(place))):
+                self.visit(node.node, frame)
+                self.write(f"[{place}]")
+            case _:
+                super().visit_Getitem(node, frame)
+
     def _output_child_pre(self, node: Any, frame: Any, finalize: Any) -> None:
         del node, frame, finalize
         self.write("environment.finalize(")

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from mailer.content.environment import MailEnvironment
 from mailer.content.filters import OUTPUT_LIMIT, FilterError
-from mailer.content.quoted import SOFT_BREAK, clean_text, encode_piece, encode_value, is_plain
+from mailer.content.quoted import SOFT_BREAK, PlainText, clean_text, encode_piece, encode_value, is_plain
 from mailer.content.safety import check_template
 from mailer.errors import MailerError
 
@@ -160,12 +160,16 @@ def _html_value(value: object) -> str:
 
 
 def _html_value_quoted(value: object) -> str:
+    if type(value) is PlainText:
+        return value.quoted
     if type(value) is str and is_plain(value):
         return value + SOFT_BREAK
     return encode_value(_html_value(value))
 
 
 def _text_value_quoted(value: object) -> str:
+    if type(value) is PlainText:
+        return value.quoted
     if type(value) is str and is_plain(value):
         return value + SOFT_BREAK
     return encode_value(_printed(value))

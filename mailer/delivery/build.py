@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mailer import tokens
 from mailer.clock import utc_now
 from mailer.content.attachments import load_files
+from mailer.content.quoted import PlainText, is_plain
 from mailer.content.render import Renderer
 from mailer.content.rendering import get_renderer
 from mailer.context import Context
@@ -152,7 +153,8 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
     if content.track_clicks and not content.is_test:
         base = f"{settings.tracking_url}/c/"
         found = tokens.click_tokens(keys, message_id, len(links), key_id=content.key_id)
-        links = [base + token for token in found]
+        marked = PlainText.of if found and is_plain(base + found[0]) else str  # they differ in their token only
+        links = [marked(base + token) for token in found]
     pixel = ""
     if content.track_opens and not content.is_test:
         token = tokens.track_token(keys, tokens.OPEN, message_id, key_id=content.key_id)

@@ -64,7 +64,12 @@ class Gatekeeper:
                     future.set_exception(error)
             return
         committed_at = asyncio.get_running_loop().time()
+        permitted = Pass(is_permitted=True, at=committed_at)
         for candidate, future in group:
-            if not future.done():
-                permitted = candidate.message_id in result.passed
-                future.set_result(Pass(permitted, committed_at, result.skipped.get(candidate.message_id, "")))
+            if future.done():
+                continue
+            if candidate.message_id in result.passed:
+                future.set_result(permitted)
+            else:
+                skipped = result.skipped.get(candidate.message_id, "")
+                future.set_result(Pass(is_permitted=False, at=committed_at, skipped=skipped))

@@ -146,7 +146,10 @@ def _require(reply: Reply | None, positive: int) -> Reply:
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=relay.ca_file or None)
+    try:
+        return ssl.create_default_context(cafile=relay.ca_file or None)
+    except OSError as error:
+        raise PermanentTransportError(f"{relay.ca_file} cannot be read: {error}", mend="check ?ca_file=PATH") from error
 
 
 def _untrusted(relay: Relay, error: ssl.SSLCertVerificationError) -> PermanentTransportError:
