@@ -19,7 +19,7 @@ LONG_ONLY = (
     ("test_limits", "postgresql"),
     ("test_breaker", "postgresql"),
     ("test_leaving", "sqlite"),
-    ("test_broker", "postgresql"),
+    ("test_broker", "postgresql-short"),
     ("test_control", "postgresql"),
     ("test_kill_points", "postgresql-marketing"),
     ("test_kill_points", "sqlite-transactional"),

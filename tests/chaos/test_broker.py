@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mailer.errors import SetupError
+from mailer.settings import Settings
+from mailer.supervisor.celery_process import check_broker
 from tests.chaos.broker import Broker, run_broker
 from tests.chaos.rig import Field, StableProcess, open_field
 from tests.chaos.scene import make_crowd, set_limits
@@ -92,6 +95,16 @@ def test_a_broker_that_suffers_loses_nobody_and_keeps_the_rate(
     messages, faults = (3_000, 30) if size == "long" else (400, 5)
     with run_broker() as broker, open_field(tmp_path, stable_process, empty_database, broker.url, seed) as field:
         play(field, broker, messages=messages, faults=faults)
+
+
+def test_a_worker_does_not_start_on_a_broker_that_throws_work_away(tmp_path: Path) -> None:
+    with run_broker() as broker:
+        settings = Settings(data_dir=tmp_path, redis_url=broker.url)  # type: ignore[call-arg]
+        check_broker(settings)
+        broker.order("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+
+        with pytest.raises(SetupError, match="allkeys-lru"):
+            check_broker(settings)
 
 
 def test_the_check_of_rates_finds_a_second_burst() -> None:
