@@ -180,6 +180,7 @@ def isolate_poison(session: Session, claim: Claim) -> bool:
     """
     if claim.claims <= MAX_CLAIMS:
         return False
+    old = session.get_one(SendBatch, claim.batch_id)
     ids = list(
         session.scalars(
             select(Message.id)
@@ -194,13 +195,12 @@ def isolate_poison(session: Session, claim: Claim) -> bool:
             .values(state=MessageState.QUARANTINED.value, reason="stopped_worker")
         )
     else:
-        _split(session, claim, ids)
-    session.execute(update(SendBatch).where(*is_mine(claim)).values(state=BatchState.DONE.value, lease_until=None))
+        _split(session, claim, old, ids)
+    release_batch(session, claim, not_before=old.not_before, has_progress=False)
     return True
 
 
-def _split(session: Session, claim: Claim, ids: Sequence[int]) -> None:
-    old = session.get_one(SendBatch, claim.batch_id)
+def _split(session: Session, claim: Claim, old: SendBatch, ids: Sequence[int]) -> None:
     row = build_batch_row(
         claim.sending_id, claim.provider, claim.ordinal, not_before=old.not_before, claims=MAX_CLAIMS - 1
     )

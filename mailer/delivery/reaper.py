@@ -45,12 +45,19 @@ def _free_batches(session: Session) -> int:
 
 
 def _name_unknown(session: Session) -> int:
-    """`transmitting` too long, or gated under a token that is no longer its batch's: the dot may have left."""
+    """`transmitting` too long, or gated under a token that is no longer its batch's: the dot may have left.
+
+    Such rows lie in batches that were claimed and are not done: those are few, and no index on the state is needed.
+    """
+    open_batches = select(SendBatch.id).where(
+        SendBatch.state.in_([BatchState.READY.value, BatchState.LEASED.value]), SendBatch.token > 0
+    )
     batch_token = select(SendBatch.token).where(SendBatch.id == Message.batch_id).scalar_subquery()
     too_old: datetime = session.execute(select(database_clock())).scalar_one() - TRANSMITTING_LIMIT
     named = session.execute(
         update(Message)
         .where(
+            Message.batch_id.in_(open_batches),
             Message.state == MessageState.TRANSMITTING.value,
             or_(Message.gate_at < too_old, Message.gate_token != batch_token),
         )
@@ -62,10 +69,10 @@ def _name_unknown(session: Session) -> int:
 
 def _expire(session: Session, now: datetime) -> int:
     """Queued rows of a sending whose time has passed."""
-    late = any_row(Sending, Sending.id == Message.sending_id, Sending.send_until < now, _is_open())
+    late = select(Sending.id).where(Sending.send_until < now, _is_open())
     expired = session.execute(
         update(Message)
-        .where(Message.state == MessageState.QUEUED.value, late)
+        .where(Message.sending_id.in_(late), Message.state == MessageState.QUEUED.value)
         .values(state=MessageState.EXPIRED.value, reason="send_until")
         .execution_options(synchronize_session=False)
     )
@@ -77,8 +84,9 @@ def _is_open() -> ColumnElement[bool]:
 
 
 def _finish(session: Session) -> list[int]:
-    """Finished is a query: no row is queued or on its way."""
-    live = any_row(Message, Message.sending_id == Sending.id, Message.state.in_(LIVE))
+    """Finished is a query: no row is queued or on its way. Such rows lie in batches that are not done."""
+    here = any_row(Message, Message.batch_id == SendBatch.id, Message.state.in_(LIVE))
+    live = any_row(SendBatch, SendBatch.sending_id == Sending.id, SendBatch.state != BatchState.DONE.value, here)
     finished = session.scalars(
         update(Sending)
         .where(and_(_is_open(), ~live))

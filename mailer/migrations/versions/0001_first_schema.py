@@ -735,10 +735,11 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "sending_id", "recipient_key", "occurrence", name=op.f("uq_message_sending_id_recipient_key_occurrence")
         ),
+        postgresql_with={"fillfactor": 70},
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index("ix_message_batch_id", ["batch_id", "id"], unique=False)
-        batch_op.create_index("ix_message_contact_id", ["contact_id", "accepted_at"], unique=False)
+        batch_op.create_index("ix_message_contact_id", ["contact_id", "id"], unique=False)
         batch_op.create_index(
             "ix_message_relay_message_id",
             ["relay_message_id"],
@@ -746,14 +747,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("relay_message_id IS NOT NULL"),
             postgresql_where=sa.text("relay_message_id IS NOT NULL"),
         )
-        batch_op.create_index("ix_message_sending_state", ["sending_id", "state", "id"], unique=False)
-        batch_op.create_index(
-            "ix_message_transmitting",
-            ["gate_at"],
-            unique=False,
-            sqlite_where=sa.text("state = 'transmitting'"),
-            postgresql_where=sa.text("state = 'transmitting'"),
-        )
+        batch_op.create_index("ix_message_sending_id", ["sending_id", "id"], unique=False)
 
     op.create_table(
         "segment_member",
@@ -968,12 +962,7 @@ def downgrade() -> None:
 
     op.drop_table("segment_member")
     with op.batch_alter_table("message", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_message_transmitting",
-            sqlite_where=sa.text("state = 'transmitting'"),
-            postgresql_where=sa.text("state = 'transmitting'"),
-        )
-        batch_op.drop_index("ix_message_sending_state")
+        batch_op.drop_index("ix_message_sending_id")
         batch_op.drop_index(
             "ix_message_relay_message_id",
             sqlite_where=sa.text("relay_message_id IS NOT NULL"),
