@@ -75,6 +75,8 @@ class Desk:
             return None
         if permit.skipped:
             parcel.batch.has_progress = True
+        elif not permit.is_permitted:
+            parcel.batch.stop(0)  # the sending is held or has ended, or the batch is no longer ours: nobody's poison
         return permit
 
     def judge(self, parcel: Parcel, reply: Reply) -> None:
