@@ -35,7 +35,7 @@ def _gates_between(field: Field, began: int, ended: int) -> list[dict[str, objec
 def test_no_gate_opens_after_a_pause_was_answered(new_field: OpenField, size: str) -> None:
     messages, pauses = (4_000, 200) if size == "long" else (600, 8)
     with new_field() as field:
-        set_limits(field.ctx, rate_per_second=250, relay_connections=30)
+        set_limits(field.ctx, rate_per_second=120, relay_connections=30)
         scene = make_crowd(field.ctx, messages)
         field.stable.start("reap")
         for _ in range(WORKERS):
