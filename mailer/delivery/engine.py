@@ -29,7 +29,9 @@ from mailer.delivery.transports import TransportPlan
 RENEW_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 2.0
 ACTIVE_BATCHES = 4
-"""At least; with several relays one more than those, so that a slow relay does not hold them all."""
+CONNECTIONS_PER_BATCH = 20
+"""Batches in hand: at least four, one more than there are relays, so that a slow one does not hold them all, and enough
+that every connection finds its next mail while the last mails of a batch wait for their gate."""
 
 Turns = dict[int, int]
 """Sendings and the number of the claim that served them last; it outlives a run, so that turns go on."""
@@ -63,6 +65,7 @@ class Engine:
         self._fleet = Fleet(plan, store, self._throttle, timeouts)
         self._recorder = Recorder(lambda group: store.run(store.record, group), self._stop_held)
         connections = sum(relay.connections for relay in plan.relays)
+        self._most_active = max(ACTIVE_BATCHES, len(plan.relays) + 1, connections // CONNECTIONS_PER_BATCH)
         gatekeeper = Gatekeeper(lambda group: store.run(store.judge, group), connections // 2)
         self._desk = Desk(ctx, gatekeeper, self._recorder, self._fleet)
         self._lanes: dict[str, Lanes] = {}
@@ -108,7 +111,7 @@ class Engine:
 
     def _may_start(self, sending_id: int) -> bool:
         """A second batch of the same sending waits while another sending has none."""
-        if len(self._active) >= max(ACTIVE_BATCHES, len(self._plan.relays) + 1):
+        if len(self._active) >= self._most_active:
             return False
         return not self._is_going(sending_id) or not self._others_wait()
 
@@ -143,7 +146,7 @@ class Engine:
 
     def _crowded(self) -> set[str]:
         """Relays that have their share of the active batches: where one is slow, the others go on."""
-        share = max(1, ACTIVE_BATCHES // len(self._plan.relays))
+        share = max(1, self._most_active // len(self._plan.relays))
         busy = Counter(batch.relay.key for batch in self._active.values())
         return {key for key, count in busy.items() if count >= share}
 
