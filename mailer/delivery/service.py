@@ -259,7 +259,7 @@ def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
 
 def _resolve_unknown(event: DeliveryEvent, message: Message) -> None:
     """What happened later proves that an unknown message was accepted."""
-    if message.gate_at is None:
+    if message.state == MessageState.QUEUED and message.gate_at is None:
         return  # nothing of it ever left
     becomes = next_status(MessageState(message.state), Fact.EVIDENCE)
     if becomes is MessageState.ACCEPTED and message.state != becomes:

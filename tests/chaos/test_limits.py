@@ -100,5 +100,6 @@ def test_a_tarpit_starves_no_other_relay(new_field: OpenField) -> None:
         began = time.monotonic()
         wait_for("most of the mails", lambda: len(read_log(field.sink.log)) >= 450, seconds=20)
         print(f"450 mails in {time.monotonic() - began:.1f} s")
+        field.stable.kill_all()  # database and log are then of the same moment
 
         assert field.verdict(scene, finished=False) == []
