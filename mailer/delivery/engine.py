@@ -14,7 +14,7 @@ from mailer.delivery import workers
 from mailer.delivery.batch import Batch
 from mailer.delivery.buckets import SendingLimits
 from mailer.delivery.build import Content, Outgoing
-from mailer.delivery.desk import Desk
+from mailer.delivery.desk import DatabaseAwayError, Desk
 from mailer.delivery.fairness import order_due
 from mailer.delivery.fleet import Fleet
 from mailer.delivery.gatekeeper import Gatekeeper
@@ -25,9 +25,13 @@ from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.store import Store
 from mailer.delivery.throttle import Grant, Throttle
 from mailer.delivery.transports import TransportPlan
+from mailer.log import get_logger
+
+log = get_logger("delivery")
 
 RENEW_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 2.0
+UNUSABLE_SECONDS = 60.0
 ACTIVE_BATCHES = 4
 CONNECTIONS_PER_BATCH = 20
 """Batches in hand: at least four, one more than there are relays, so that a slow one does not hold them all, and enough
@@ -134,14 +138,27 @@ class Engine:
             return False
         claim, messages = claimed
         self._turns[sending_id] = max(self._turns.values(), default=0) + 1
-        if sending_id not in self._shared:
-            content = await self._store.run(self._store.content, sending_id)
-            self._shared[sending_id] = content, await self._store.run(self._store.limits, sending_id)
+        if not await self._load_shared(sending_id):
+            await self._store.run(self._store.release, claim, has_progress=True, wait_seconds=UNUSABLE_SECONDS)
+            return False
         relay = self._fleet.choose(claim.batch_id + claim.claims, self._crowded()) or self._plan.relays[0]
         batch = Batch(claim, self._shared[sending_id][0], relay)
         task = asyncio.get_running_loop().create_task(self._send_batch(batch, messages))
         self._active[task] = batch
         self._batches += 1
+        return True
+
+    async def _load_shared(self, sending_id: int) -> bool:
+        """Load what the mails of a sending share; one that cannot be loaded is no reason to keep the others waiting."""
+        if sending_id not in self._shared:
+            try:
+                content = await self._store.run(self._store.content, sending_id)
+                self._shared[sending_id] = content, await self._store.run(self._store.limits, sending_id)
+            except DatabaseAwayError:
+                raise
+            except Exception:
+                log.exception("sending_unusable", sending_id=sending_id)
+                return False
         return True
 
     def _crowded(self) -> set[str]:

@@ -11,9 +11,11 @@ from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery import queries, service
+from mailer.delivery.build import Content
 from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import reap_now, send_due
 from mailer.delivery.store import Store
+from mailer.errors import SetupError
 from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message, Sending
@@ -191,3 +193,23 @@ def test_database_that_goes_away_at_the_gate_costs_nobody_a_mail(
     sending_ctx.clock.offset = timedelta(minutes=1)
     send_due(sending_ctx, seconds=10)
     assert sink.recipients == ["anna@example.com"]
+
+
+def test_a_sending_that_cannot_be_loaded_keeps_no_other_waiting(
+    sending_ctx: Context, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys are gone, say: it waits a minute, what else is due goes out."""
+    broken, _ = _start(sending_ctx, ["anna@example.com"])
+    _start(sending_ctx, ["bo@example.com"])
+    real = Store.content
+
+    def content(self: Store, sending_id: int) -> Content:
+        if sending_id == broken.id:
+            raise SetupError("the keys of this installation are not those that sealed it")
+        return real(self, sending_id)
+
+    monkeypatch.setattr(Store, "content", content)
+    send_due(sending_ctx, seconds=20)
+
+    assert sink.recipients == ["bo@example.com"]
+    assert _states(sending_ctx, broken) == {"queued": 1}
