@@ -15,7 +15,8 @@ from tests.support.postgres import Postgres
 from tests.support.valkey import run_valkey
 
 LONG_ONLY = (
-    ("test_guards", "postgresql"),
+    ("test_guards", "guard_holds[postgresql"),
+    ("test_guards", "trial_fails[postgresql"),
     ("test_limits", "postgresql"),
     ("test_breaker", "postgresql"),
     ("test_leaving", "sqlite"),

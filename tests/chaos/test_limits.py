@@ -35,11 +35,10 @@ def test_workers_with_wrong_clocks_do_no_harm(new_field: OpenField) -> None:
         assert field.verdict(scene) == []
 
 
+@pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
 def test_a_full_disk_stops_sending_and_costs_nobody_a_mail(new_field: OpenField) -> None:
     """No write of the worker's grows a file any more; when there is room again, the rest goes out."""
     with new_field() as field:
-        if not field.ctx.database.is_sqlite:
-            pytest.skip("the server's disk is not the worker's")
         set_limits(field.ctx, rate_per_second=400, relay_connections=6)
         scene = make_crowd(field.ctx, 500)
         with field.ctx.database.engine.connect() as connection:
