@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 """More is refused on the way in; what a campaign may carry is the review's business."""
 _NAME_LIMIT = 150
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_EDGES = re.compile(r"^[\s.]+|[\s.]+$")  # white space of any script: mail programs take it off
 _ANY = "application/octet-stream"
 REFUSED_ENDINGS = frozenset(
     {
@@ -84,12 +85,13 @@ def check_file(name: str, data: bytes) -> str:
 
 def clean_file_name(name: str) -> str:
     """Return the last part of a path without what a name must not hold; the ending survives where it is too long."""
-    base = _UNSAFE.sub("", name.replace("\\", "/").rpartition("/")[2]).strip(" .")
+    base = _EDGES.sub("", _UNSAFE.sub("", name.replace("\\", "/").rpartition("/")[2]))
     if len(base) <= _NAME_LIMIT:
         return base
     stem, dot, ending = base.rpartition(".")
     ending = ending[:20] if dot else ""
-    return f"{(stem or base)[: _NAME_LIMIT - len(ending) - 1]}.{ending}" if ending else base[:_NAME_LIMIT]
+    short = f"{(stem or base)[: _NAME_LIMIT - len(ending) - 1]}.{ending}" if ending else base[:_NAME_LIMIT]
+    return _EDGES.sub("", short)
 
 
 def guess_media_type(name: str) -> str:

@@ -135,6 +135,8 @@ def test_any_cleaned_name_and_any_bytes_are_read_back(name: str, data: bytes) ->
     [
         ("C:\\Users\\ada\\agenda.pdf", "agenda.pdf"),
         ("../../etc/passwd", "passwd"),
+        ("\u00a0agenda.pdf\u2003", "agenda.pdf"),
+        ("\u00a0", ""),
         ("a\r\nBcc: x.pdf", "aBcc: x.pdf"),
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
         ("  .  ", ""),
