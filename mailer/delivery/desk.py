@@ -6,7 +6,7 @@ Lanes ask and tell; everything that ends up in the ledger goes through `note`.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from mailer.clock import utc_now
 from mailer.content.render import RenderError
@@ -30,7 +30,7 @@ from mailer.statuses import SkipReason
 log = get_logger("delivery")
 
 DATABASE_AWAY_SECONDS = 15.0
-DatabaseAwayError = (OperationalError, InterfaceError)
+DatabaseAwayError = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(slots=True)

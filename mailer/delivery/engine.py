@@ -85,9 +85,11 @@ class Engine:
         self._recorder.start()
         renewing = loop.create_task(self._renew_regularly())
         try:
-            await self._claim_until_done()
-            if self._active:
-                await asyncio.wait(self._active)
+            try:
+                await self._claim_until_done()
+            finally:  # what is on its way gets its answer, also where no batch can be claimed any more
+                if self._active:
+                    await asyncio.wait(self._active)
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
 from mailer.context import Context
@@ -85,7 +85,7 @@ class Store:
             try:
                 with self._ctx.write() as session:
                     return work(session)
-            except (OperationalError, InterfaceError) as error:
+            except (OperationalError, InterfaceError, InternalError) as error:  # the last: it refuses to write
                 log.warning("results_wait", error=type(error).__name__)
                 time.sleep(_RETRY_SECONDS)
 
