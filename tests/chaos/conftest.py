@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.rig import Field, StableProcess, open_field, run_stable
-from tests.conftest import ENGINES
-from tests.support.postgres import Postgres
 from tests.support.valkey import run_valkey
 
 LONG_ONLY = (
@@ -67,20 +64,6 @@ def trials(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--trials"))
 
 
-@pytest.fixture(params=ENGINES)
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh, migrated database, once for each engine."""
-    if request.param == "sqlite":
-        path = tmp_path / "mailer.sqlite"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create("migrated")
-    yield server.url(name)
-    server.drop(name)
-
-
 OpenField = Callable[..., AbstractContextManager[Field]]
 
 
@@ -92,11 +75,11 @@ def stable_process() -> Iterator[StableProcess]:
 
 
 @pytest.fixture
-def new_field(tmp_path: Path, stable_process: StableProcess, empty_database: str, seed: int) -> Iterator[OpenField]:
+def new_field(tmp_path: Path, stable_process: StableProcess, database_url: str, seed: int) -> Iterator[OpenField]:
     """Open fields on a database and a broker of the test's own."""
     with run_valkey() as redis_url:
 
         def make(faults: dict[str, object] | None = None, **more: str) -> AbstractContextManager[Field]:
-            return open_field(tmp_path, stable_process, empty_database, redis_url, seed, faults, **more)
+            return open_field(tmp_path, stable_process, database_url, redis_url, seed, faults, **more)
 
         yield make

@@ -90,10 +90,10 @@ def play(field: Field, broker: Broker, *, messages: int, faults: int) -> None:
 
 @pytest.mark.parametrize("size", ["short", "long"])
 def test_a_broker_that_suffers_loses_nobody_and_keeps_the_rate(
-    tmp_path: Path, stable_process: StableProcess, empty_database: str, seed: int, size: str
+    tmp_path: Path, stable_process: StableProcess, database_url: str, seed: int, size: str
 ) -> None:
     messages, faults = (3_000, 30) if size == "long" else (400, 5)
-    with run_broker() as broker, open_field(tmp_path, stable_process, empty_database, broker.url, seed) as field:
+    with run_broker() as broker, open_field(tmp_path, stable_process, database_url, broker.url, seed) as field:
         play(field, broker, messages=messages, faults=faults)
 
 

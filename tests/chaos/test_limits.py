@@ -35,7 +35,7 @@ def test_workers_with_wrong_clocks_do_no_harm(new_field: OpenField) -> None:
         assert field.verdict(scene) == []
 
 
-@pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_disk_stops_sending_and_costs_nobody_a_mail(new_field: OpenField) -> None:
     """No write of the worker's grows a file any more; when there is room again, the rest goes out."""
     with new_field() as field:
