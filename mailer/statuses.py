@@ -210,6 +210,48 @@ class SegmentOperation(StrEnum):
     EXACTLY_ONE = "exactly_one"
 
 
+class SegmentChange(StrEnum):
+    """What a line of a watched segment's history says."""
+
+    ENTERED = "entered"
+    LEFT = "left"
+
+
+class BulkKind(StrEnum):
+    """What a bulk task does to each member of a segment."""
+
+    FOLLOW_UPS = "follow_ups"
+    SET_FIELD = "set_field"
+    ADD_TAG = "add_tag"
+    REMOVE_TAG = "remove_tag"
+    ADD_TO_SEGMENT = "add_to_segment"
+    REMOVE_FROM_SEGMENT = "remove_from_segment"
+    ARCHIVE = "archive"
+
+
+class BulkStatus(StrEnum):
+    """State of a bulk task: it gathers its members, then runs; what it did may be undone."""
+
+    GATHERING = "gathering"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class BulkOutcome(StrEnum):
+    """What came of one contact of a bulk task; `kept`: it was changed again since, so undoing left it alone."""
+
+    WAITING = "waiting"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+    KEPT = "kept"
+
+
 class FieldType(StrEnum):
     """Type of a contact field."""
 

@@ -10,7 +10,10 @@ from mailer.statuses import Role
 
 
 class Staff(Base):
-    """A person who signs in. `session_version` grows with each password change and ends every session."""
+    """A person who signs in. `session_version` grows with each password change and ends every session.
+
+    `group_name`: the group they work in, empty for none.
+    """
 
     __tablename__ = "staff"
     __table_args__ = (one_of("role", Role),)
@@ -20,6 +23,7 @@ class Staff(Base):
     email: Mapped[str] = mapped_column(String(254), unique=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     role: Mapped[Word]
+    group_name: Mapped[str] = mapped_column(String(100), default="", server_default="")
     password_hash: Mapped[str] = mapped_column(String(200))
     session_version: Mapped[int] = mapped_column(default=1)
     must_change_password: Mapped[bool] = mapped_column(default=True)
