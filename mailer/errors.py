@@ -6,6 +6,7 @@ MailerError
 ├── ConflictError          the state does not allow it (409, exit 3)
 ├── NotAllowedError        the person has no right to do it (403, exit 3)
 ├── UntrustedRequestError  a signature or token does not verify (400 or 404)
+├── TooCostlyError         it would take longer than it may (503, exit 1)
 ├── SetupError             the installation is incomplete (exit 1)
 └── TransportError         mail could not be handed over
     ├── TemporaryTransportError
@@ -62,6 +63,10 @@ class NotAllowedError(MailerError):
 
 class UntrustedRequestError(MailerError):
     """A token or signature does not verify."""
+
+
+class TooCostlyError(MailerError):
+    """What was asked would take longer than it may."""
 
 
 class SetupError(MailerError):

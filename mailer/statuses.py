@@ -286,6 +286,23 @@ class FollowUpStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class FollowUpKind(StrEnum):
+    """What a follow-up task asks a person to do."""
+
+    TO_DO = "to_do"
+    CALL = "call"
+    MEETING = "meeting"
+
+
+class FollowUpOutcome(StrEnum):
+    """What came of a follow-up task; a task may also be done without one."""
+
+    REACHED = "reached"
+    NOT_INTERESTED = "not_interested"
+    MEETING = "meeting"
+    SALE = "sale"
+
+
 class ImportStatus(StrEnum):
     """State of an import."""
 

@@ -5,10 +5,10 @@ from datetime import date, datetime
 from sqlalchemy import Index, String, Text
 
 from mailer.schema.base import Base, Big, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
-from mailer.statuses import FollowUpStatus
+from mailer.statuses import FollowUpKind, FollowUpOutcome, FollowUpStatus
 
-FOLLOW_UP_KINDS = ("to_do", "call", "meeting")
-OUTCOMES = ("reached", "not_interested", "meeting", "sale", "")
+FOLLOW_UP_KINDS = tuple(FollowUpKind)
+OUTCOMES = (*FollowUpOutcome, "")
 
 
 class FollowUp(Base):

@@ -31,3 +31,18 @@ def combine(operation: SegmentOperation, operands: Sequence[ColumnElement[bool]]
             return and_(operands[1], not_(operands[0]))
         case SegmentOperation.EXACTLY_ONE:
             return or_(and_(operands[0], not_(operands[1])), and_(operands[1], not_(operands[0])))
+
+
+def decide(operation: SegmentOperation, found: Sequence[bool]) -> bool:
+    """Return whether one who is in those operands that `found` says is in the combined segment."""
+    match operation:
+        case SegmentOperation.UNION:
+            return any(found)
+        case SegmentOperation.INTERSECTION:
+            return all(found)
+        case SegmentOperation.ONLY_FIRST:
+            return found[0] and not found[1]
+        case SegmentOperation.ONLY_SECOND:
+            return found[1] and not found[0]
+        case SegmentOperation.EXACTLY_ONE:
+            return found[0] != found[1]

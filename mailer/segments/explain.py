@@ -1,119 +1,86 @@
 """A rule in plain words. Pure: the sentence that people read beside the editor (FEATURES S15)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from mailer.segments.periods import DateOp, DateTest, Unit
-from mailer.segments.rules import ActivityTest, Behavior, Group, Line, Mode, NumberTest
+from mailer.segments.phrases import Names, phrase_line
+from mailer.segments.tree import Group, Line, Mode
+from mailer.statuses import SegmentOperation
 
-_OPS = {
-    "equals": "is", "not_equals": "is not", "is_exactly": "is exactly", "is_not_exactly": "is not exactly",
-    "contains": "contains", "not_contains": "does not contain", "starts_with": "starts with",
-    "not_starts_with": "does not start with", "ends_with": "ends with", "not_ends_with": "does not end with",
-    "is_empty": "is empty", "is_not_empty": "is not empty", "is_one_of": "is one of", "is_none_of": "is none of",
-    "has_all_of": "has all of", "has_not_all_of": "has not all of", "yes": "is yes", "no": "is no",
-}  # fmt: skip
-_NUMBERS = {
-    "=": "is", "<>": "is not", "<": "is less than", "<=": "is at most", ">": "is more than", ">=": "is at least",
-}  # fmt: skip
-_BEHAVIORS = {
-    "sent": ("was sent", "was not sent"),
-    "opened": ("opened", "did not open"),
-    "clicked": ("clicked in", "did not click in"),
-    "bounced": ("bounced on", "did not bounce on"),
-    "complained": ("complained about", "did not complain about"),
+_NOBODY_NAMED = Names()
+_TITLES: Mapping[Mode, str] = {Mode.ALL: "all of these", Mode.ANY: "any of these", Mode.NONE: "none of these"}
+_OPERATIONS: Mapping[SegmentOperation, str] = {
+    SegmentOperation.UNION: "is in any of these segments",
+    SegmentOperation.INTERSECTION: "is in all of these segments",
+    SegmentOperation.ONLY_FIRST: "is in the first and not in the second",
+    SegmentOperation.ONLY_SECOND: "is in the second and not in the first",
+    SegmentOperation.EXACTLY_ONE: "is in exactly one of these segments",
 }
-_UNITS: Mapping[Unit, str] = {Unit.HALF_YEAR: "half-year"}
 
 
-def describe_rule(group: Group) -> str:
+def describe_rule(group: Group, names: Names = _NOBODY_NAMED) -> str:
     """Return a sentence: "Contacts whose city is Oslo and who opened a mail in the previous 3 months"."""
-    return "Contacts: " + describe_group(group) if group.items else "All contacts"
-
-
-def describe_group(group: Group) -> str:
-    """Return the words of a group, nested groups in brackets."""
     if not group.items:
-        return "anyone"
-    words = [describe_line(item) if isinstance(item, Line) else f"({describe_group(item)})" for item in group.items]
+        return "All contacts"
     if group.mode is Mode.NONE:
-        return "none of: " + "; ".join(words)
-    return (" and " if group.mode is Mode.ALL else " or ").join(words)
+        return f"All contacts except those {_joined(group, names, 0)}"
+    return f"Contacts {_joined(group, names, 0)}"
 
 
-def describe_line(line: Line) -> str:
-    """Return the words of one condition."""
-    name = line.field.replace(".", "'s ").replace("_", " ")
-    match line.value:
-        case Behavior():
-            return _behavior(line, line.value)
-        case ActivityTest():
-            return _activity(line, line.value)
-        case DateTest():
-            return f"{name} is {describe_period(line.value)}"
-        case NumberTest():
-            return f"{name} {_number(line.value)}"
-        case _:
-            return _words(line, name)
+def describe_line(line: Line, names: Names = _NOBODY_NAMED) -> str:
+    """Return the words of one condition about one contact: "city is Oslo"."""
+    return phrase_line(line, names).statement
 
 
-def _words(line: Line, name: str) -> str:
-    listed = ", ".join(line.value) if isinstance(line.value, tuple) else line.value or ""
-    match line.field:
-        case "segment":
-            return f"is {'' if line.op == 'in' else 'not '}in {listed}"
-        case "topic":
-            return f"is {line.op.replace('_', ' ')}{' from' if line.op == 'unsubscribed' else ' to'} {listed}"
-        case "suppressed":
-            because = f" because of {listed}" if listed else ""
-            return f"is {'' if line.op == 'yes' else 'not '}suppressed{because}"
-        case _:
-            pass
-    op = _OPS.get(line.op, line.op.replace("_", " "))
-    return f"{name} {op} {listed}".rstrip()
+def title_group(mode: Mode) -> str:
+    """Return the words above the lines of a group."""
+    return _TITLES[mode]
 
 
-def _behavior(line: Line, test: Behavior) -> str:
-    words = _BEHAVIORS[line.field][line.op == "did_not"]
-    what = f"the campaign {test.campaign}" if test.campaign is not None else "a mail"
-    if test.kind:
-        what += f" ({test.kind})"
-    if test.link:
-        what += f", link {test.link},"
-    times = f" at least {test.at_least} times" if test.at_least > 1 else ""
-    period = f", {describe_period(test.period)}" if test.period else ""
-    return f"{words} {what}{times}{period}{', machines counted' if test.with_machines else ''}"
+def title_operation(operation: SegmentOperation) -> str:
+    """Return the words above the operands of a combined segment."""
+    return _OPERATIONS[operation]
 
 
-def _activity(line: Line, test: ActivityTest) -> str:
-    parts = ["has" if line.op == "has" else "has not", test.kind.replace("_", " ")]
-    if test.count:
-        parts.append("whose number " + _number(test.count))
-    if test.sum:
-        parts.append("whose sum " + _number(test.sum) + (f" {test.currency}" if test.currency else ""))
-    parts += [f"with {key} that {_number(number)}" for key, number in test.data]
-    return " ".join(parts) + (f", {describe_period(test.period)}" if test.period else "")
+def _joined(group: Group, names: Names, level: int) -> str:
+    word = "and" if group.mode is Mode.ALL else "or"
+    clauses = [_clause(item, names, group.mode, level) for item in group.items]
+    if len(clauses) == 1:
+        return clauses[0]
+    return f"{', '.join(clauses[:-1])} {word} {clauses[-1]}"
 
 
-def _number(test: NumberTest) -> str:
-    shown = [f"{number:,}" for number in test.numbers]
-    return f"is between {shown[0]} and {shown[1]}" if test.op == "between" else f"{_NUMBERS[test.op]} {shown[0]}"
+def _clause(item: Line | Group, names: Names, outer: Mode, level: int) -> str:
+    if isinstance(item, Line):
+        return phrase_line(item, names).clause
+    inner = _joined(item, names, level + 1)
+    if item.mode is Mode.NONE:
+        return f"who are not those ({inner})" if len(item.items) > 1 else f"who are not those {inner}"
+    if len(item.items) == 1 or item.mode is outer or (item.mode is Mode.ANY and outer is Mode.NONE):
+        return inner
+    if level or len(item.items) > 2 or _has_groups(item):  # noqa: PLR2004 - either and both speak of two
+        return f"({inner})"
+    return f"{'both' if item.mode is Mode.ALL else 'either'} {inner}"
 
 
-def describe_period(test: DateTest) -> str:
-    """Return the words of a date test, "in the previous 2 months"."""
-    if test.days:
-        joined = " and ".join(day.isoformat() for day in test.days)
-        return f"{test.op} {joined}"
-    unit = _UNITS.get(test.unit, test.unit.value) + ("s" if test.n > 1 else "")
-    count = f"{test.n} " if test.n > 1 else ""
-    match test.op:
-        case DateOp.THIS:
-            return f"in this {_UNITS.get(test.unit, test.unit.value)}"
-        case DateOp.THIS_AND_PREVIOUS:
-            return f"in this and the previous {count}{unit}"
-        case DateOp.THIS_AND_NEXT:
-            return f"in this and the next {count}{unit}"
-        case DateOp.PREVIOUS | DateOp.NEXT:
-            return f"in the {test.op} {count}{unit}"
-        case _:
-            return test.op.replace("_", " ")
+def _has_groups(group: Group) -> bool:
+    return any(isinstance(item, Group) for item in group.items)
+
+
+def describe_combination(operation: SegmentOperation, names: Sequence[str]) -> str:
+    """Return a sentence about the operands of a combined segment."""
+    shown = [f"“{name}”" for name in names]
+    match operation:
+        case SegmentOperation.UNION:
+            return f"Contacts in any of {_listed(shown)}"
+        case SegmentOperation.INTERSECTION:
+            return f"Contacts in all of {_listed(shown)}"
+        case SegmentOperation.ONLY_FIRST:
+            return f"Contacts in {shown[0]} and not in {shown[1]}"
+        case SegmentOperation.ONLY_SECOND:
+            return f"Contacts in {shown[1]} and not in {shown[0]}"
+        case SegmentOperation.EXACTLY_ONE:
+            return f"Contacts in exactly one of {_listed(shown)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)

@@ -1,27 +1,35 @@
-"""Reads of segments: by name or id, who uses one, its members as a condition. Never commits."""
+"""Reads of segments: by name or id, who uses one, its members, its words and reasons. Never commits."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import ConflictError, InputError, NotFoundError
+from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact, ContactField
+from mailer.schema.content import TrackedLink
 from mailer.schema.segments import Segment, SegmentInput, SegmentMember, SegmentUse
-from mailer.segments.algebra import combine
-from mailer.segments.compile import RuleContext, compile_group, compile_item
-from mailer.segments.explain import describe_line, describe_rule
-from mailer.segments.rules import Group, iter_lines, parse_rule
+from mailer.segments.compile.conditions import RuleContext
+from mailer.segments.explain import describe_combination, describe_rule
+from mailer.segments.patience import SECONDS, at_most
+from mailer.segments.phrases import Names
+from mailer.segments.reasons import Node, Reason, build_nodes
+from mailer.segments.resolve import Resolver
+from mailer.segments.resolve import Source as Source
+from mailer.segments.rules import named_segments, parse_rule, with_segment_ids
+from mailer.segments.tree import Behavior, Group, iter_lines
 from mailer.statuses import FieldType, SegmentKind, SegmentOperation
 from mailer.workspace.queries import get_workspace
 
 PAGE = 2000
-Source = Segment | Group
-"""What has members: a stored segment, or a rule that nobody stored."""
+_COLUMNS = 500
+"""Conditions asked in one statement; an engine takes 1,664 columns."""
+_ID_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -43,26 +51,25 @@ class Use:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class Reason:
-    """One line of a rule and whether it holds for a contact."""
+def get_segment(session: Session, name: int | str) -> Segment:
+    """Return the segment with an id (a whole number, archived ones too), or the one in use called `name`.
 
-    text: str
-    holds: bool
-
-
-def get_segment(session: Session, name: str) -> Segment:
-    """Return the segment called `name` or with that id.
+    A text of digits that is nobody's name is taken for an id.
 
     Raises:
         NotFoundError: there is none; names those that exist.
         ConflictError: several have this name.
     """
+    if isinstance(name, int):
+        segment = session.get(Segment, name)
+        if segment is None:
+            raise NotFoundError(f"there is no segment with the id {name}")
+        return segment
     query = select(Segment).where(Segment.archived_at.is_(None))
     found = session.scalars(query.where(Segment.name == name).limit(2)).all()
     if len(found) > 1:
         raise ConflictError(f"several segments are called {name!r}", mend="use the id")
-    if not found and name.isdecimal():
+    if not found and name.isdecimal() and len(name) <= _ID_DIGITS:
         found = session.scalars(query.where(Segment.id == int(name))).all()
     if not found:
         known = ", ".join(session.scalars(select(Segment.name).order_by(Segment.name).limit(20))) or "none yet"
@@ -113,52 +120,33 @@ def read_rule(session: Session, rule: object) -> Group:
     return parse_rule(rule, own_field_types(session))
 
 
-@dataclass
-class _Resolver:
-    """Turns segments into conditions; `path` is how we came here, so that a cycle can be shown."""
+def pin_rule(session: Session, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule, checked, as it is stored: segments by id, so that renaming one changes no rule.
 
-    session: Session
-    context: RuleContext
-    path: tuple[str, ...] = ()
-    seen: frozenset[int] = field(default_factory=frozenset)
-
-    def condition_of(self, source: Source) -> ColumnElement[bool]:
-        if isinstance(source, Group):
-            return compile_group(source, replace(self.context, membership=self._membership))
-        if source.id in self.seen:
-            raise ConflictError("segments go round in a circle: " + " > ".join([*self.path, source.name]))
-        inner = _Resolver(self.session, self.context, (*self.path, source.name), self.seen | {source.id})
-        match SegmentKind(source.kind):
-            case SegmentKind.STATIC:
-                return is_static_member(source.id)
-            case SegmentKind.DYNAMIC:
-                return inner.condition_of(parse_rule(source.rule, self.context.own_fields))
-            case SegmentKind.COMBINED:
-                operands = [inner.condition_of(operand) for operand in list_inputs(self.session, source.id)]
-                return combine(SegmentOperation(str(source.operation)), operands)
-
-    def _membership(self, name: str) -> ColumnElement[bool]:
-        return self.condition_of(get_segment(self.session, name))
+    Raises:
+        InputError: the rule is wrong, by place in the tree.
+        NotFoundError, ConflictError: it names a segment that does not exist, or that several are called.
+    """
+    read_rule(session, rule)
+    return with_segment_ids(rule, lambda name: get_segment(session, name).id)
 
 
-def is_static_member(segment_id: int) -> ColumnElement[bool]:
-    """Return the condition that a contact is in the list of a static segment."""
-    where = (SegmentMember.segment_id == segment_id, SegmentMember.contact_id == Contact.id)
-    return exists(select(SegmentMember.contact_id).where(*where).correlate(Contact))
-
-
-def rule_context(session: Session, today: date) -> RuleContext:
-    """Return what rules mean on the day `today` in the workspace."""
-    return RuleContext(
+def _resolver(session: Session, today: date) -> Resolver:
+    context = RuleContext(
         today=today,
         zone=get_workspace(session).timezone,
         is_sqlite=session.get_bind().dialect.name == "sqlite",
-        own_fields=own_field_types(session),
         membership=_no_membership,
+    )
+    return Resolver(
+        context=context,
+        own_fields=own_field_types(session),
+        find=lambda name: get_segment(session, name),
+        list_inputs=lambda segment_id: list_inputs(session, segment_id),
     )
 
 
-def _no_membership(name: str) -> ColumnElement[bool]:
+def _no_membership(name: int | str) -> ColumnElement[bool]:
     raise InputError(f"the segment {name!r} cannot be asked about here")
 
 
@@ -167,10 +155,10 @@ def member_condition(session: Session, source: Source, today: date) -> ColumnEle
 
     Raises:
         ConflictError: segments go round in a circle, shown with the path.
-        InputError: a stored rule names a field that is gone.
+        InputError: a stored rule names a field that is gone, or everything together is too large.
         NotFoundError: a rule names a segment that is gone.
     """
-    return _Resolver(session, rule_context(session, today)).condition_of(source)
+    return _resolver(session, today).condition_of(source)
 
 
 def members_select(session: Session, source: Source, today: date) -> Select[Any]:
@@ -182,10 +170,11 @@ def members_select(session: Session, source: Source, today: date) -> Select[Any]
     return select(Contact.id).where(Contact.archived_at.is_(None), condition)
 
 
-def count_members(session: Session, source: Source, today: date) -> int:
-    """Return how many members there are now."""
+def count_members(session: Session, source: Source, today: date, *, seconds: float | None = SECONDS) -> int:
+    """Return how many members there are now; TooCostlyError where that takes longer than `seconds` (None: no end)."""
     counted = members_select(session, source, today).with_only_columns(func.count(), maintain_column_froms=True)
-    return session.scalar(counted) or 0
+    with at_most(session, seconds):
+        return session.scalar(counted) or 0
 
 
 def iter_members(session: Session, source: Source, today: date, *, page: int = PAGE) -> Iterator[Member]:
@@ -203,60 +192,70 @@ def iter_members(session: Session, source: Source, today: date, *, page: int = P
 
 
 def list_sample(session: Session, source: Source, today: date, *, limit: int = 10) -> list[Member]:
-    """Return some members, the newest first, for a person to look at."""
+    """Return some members, the newest first, for a person to look at; TooCostlyError as in `count_members`."""
     columns: Any = (Contact.id, Address.email, Contact.first_name, Contact.last_name)
     query = members_select(session, source, today).with_only_columns(*columns, maintain_column_froms=True)
     query = query.outerjoin(Address, Address.id == Contact.address_id).order_by(Contact.id.desc()).limit(limit)
-    return [Member(*row) for row in session.execute(query)]
+    with at_most(session, SECONDS):
+        return [Member(*row) for row in session.execute(query)]
 
 
 def describe_segment(session: Session, source: Source) -> str:
     """Return a sentence that says who is in."""
     if isinstance(source, Group):
-        return describe_rule(source)
+        return describe_rule(source, find_names(session, source))
     match SegmentKind(source.kind):
         case SegmentKind.STATIC:
             return "A fixed list of contacts"
         case SegmentKind.DYNAMIC:
-            return describe_rule(read_rule(session, source.rule))
+            return describe_segment(session, read_rule(session, source.rule))
         case SegmentKind.COMBINED:
             names = [operand.name for operand in list_inputs(session, source.id)]
-            return _COMBINED[SegmentOperation(str(source.operation))](names)
+            return describe_combination(SegmentOperation(str(source.operation)), names)
+
+
+def find_names(session: Session, group: Group) -> Names:
+    """Return what the ids and own fields of a rule are called."""
+    lines = iter_lines(group)
+    campaigns = {one for line in lines for one in getattr(line.value, "campaigns", ()) if isinstance(one, int)}
+    links = {line.value.link for line in lines if isinstance(line.value, Behavior) and isinstance(line.value.link, int)}
+    segments = {name for name in named_segments(group) if isinstance(name, int)}
+    keys = {line.own_key for line in lines if line.own_key is not None}
+    return Names(
+        segments=_texts(session, Segment.id, Segment.name, segments),
+        campaigns=_texts(session, Campaign.id, Campaign.name, campaigns),
+        links=_texts(session, TrackedLink.id, TrackedLink.url, links),
+        fields=_texts(session, ContactField.key, ContactField.label, keys),
+    )
+
+
+def _texts(session: Session, key: Any, text: Any, wanted: Collection[Any]) -> dict[Any, str]:
+    if not wanted:
+        return {}
+    return {found: name for found, name in session.execute(select(key, text).where(key.in_(wanted)))}
 
 
 def list_reasons(session: Session, source: Source, contact_id: int, today: date) -> list[Reason]:
-    """Return each condition of a source and whether it holds for a contact, in one statement."""
-    context = rule_context(session, today)
-    resolver = _Resolver(session, context)
-    rule_source = source if isinstance(source, Group) else None
-    if isinstance(source, Segment) and source.kind == SegmentKind.DYNAMIC:
-        rule_source = read_rule(session, source.rule)
-    if rule_source is not None:
-        membership = replace(context, membership=resolver._membership)  # noqa: SLF001 - of this module
-        lines = iter_lines(rule_source)
-        conditions = [(describe_line(line), compile_item(line, membership)) for line in lines]
-    elif isinstance(source, Segment) and source.kind == SegmentKind.COMBINED:
-        inputs = list_inputs(session, source.id)
-        conditions = [(f"is in {operand.name}", resolver.condition_of(operand)) for operand in inputs]
-    else:
-        conditions = [("is on the list", resolver.condition_of(source))]
-    conditions.append(("is not archived", Contact.archived_at.is_(None)))
-    columns = [condition.label(f"c{number}") for number, (_, condition) in enumerate(conditions)]
-    row = session.execute(select(*columns).select_from(Contact).where(Contact.id == contact_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("no such contact")
-    return [Reason(text, bool(holds)) for (text, _), holds in zip(conditions, row, strict=True)]
+    """Return the tree of a source, each line with whether it holds for a contact; TooCostlyError as in `count_members`.
+
+    A contact is a member where every reason of depth 0 holds.
+    """
+    nodes = build_nodes(_resolver(session, today), source, lambda group: find_names(session, group))
+    nodes.append(Node("is not archived", Contact.archived_at.is_(None)))
+    conditions = [condition for node in nodes for condition in node.conditions()]
+    found: list[bool] = []
+    with at_most(session, SECONDS):
+        for start in range(0, len(conditions), _COLUMNS):
+            columns = [one.label(f"c{number}") for number, one in enumerate(conditions[start : start + _COLUMNS])]
+            row = session.execute(select(*columns).select_from(Contact).where(Contact.id == contact_id)).one_or_none()
+            if row is None:
+                raise NotFoundError("no such contact")
+            found += [bool(holds) for holds in row]
+    answers = iter(found)
+    return [reason for node in nodes for reason in node.reasons(answers)]
 
 
 def is_member(session: Session, source: Source, contact_id: int, today: date) -> bool:
     """Return whether a contact is a member now."""
-    return session.scalar(members_select(session, source, today).where(Contact.id == contact_id)) is not None
-
-
-_COMBINED: dict[SegmentOperation, Callable[[list[str]], str]] = {
-    SegmentOperation.UNION: lambda names: "Contacts in any of " + ", ".join(names),
-    SegmentOperation.INTERSECTION: lambda names: "Contacts in all of " + ", ".join(names),
-    SegmentOperation.ONLY_FIRST: lambda names: f"Contacts in {names[0]} and not in {names[1]}",
-    SegmentOperation.ONLY_SECOND: lambda names: f"Contacts in {names[1]} and not in {names[0]}",
-    SegmentOperation.EXACTLY_ONE: lambda names: f"Contacts in exactly one of {names[0]} and {names[1]}",
-}
+    with at_most(session, SECONDS):
+        return session.scalar(members_select(session, source, today).where(Contact.id == contact_id)) is not None

@@ -5,7 +5,8 @@ import pytest
 from mailer.errors import InputError
 from mailer.segments.explain import describe_rule
 from mailer.segments.recipes import RECIPES
-from mailer.segments.rules import Group, Mode, iter_lines, named_segments, parse_rule
+from mailer.segments.rules import named_segments, parse_rule
+from mailer.segments.tree import Group, Mode, iter_lines
 from mailer.statuses import FieldType
 
 OWN = {"seats": FieldType.NUMBER, "born": FieldType.DATE}
@@ -123,12 +124,12 @@ def test_rule_reads_as_a_sentence():
     )
 
     assert describe_rule(rule) == (
-        "Contacts: title contains chief and (city is one of Oslo, Bergen or seats is at least 1,000) "
-        "and has not seminar, in this and the previous 12 months "
-        "and opened a mail at least 2 times, in the previous quarter and is subscribed to News"
+        "Contacts whose title contains chief, either whose city is Oslo or Bergen or whose seats is at least 1,000, "
+        "who have no seminar activity in this and the previous 12 months, "
+        "who opened a mail at least 2 times in the previous quarter and who are subscribed to News"
     )
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_recipe_is_a_valid_rule(recipe):
-    assert describe_rule(parse_rule(recipe.rule)).startswith("Contacts: ")
+    assert describe_rule(parse_rule(recipe.rule)).startswith("Contacts who")

@@ -1,0 +1,80 @@
+"""What every room of the compiler shares: what a rule's meaning depends on, and the building blocks of conditions.
+
+Every condition is true or false, never NULL, so negations mean what they say: "does not contain" includes the empty.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, String, and_, case, cast, exists, func, not_, or_, select
+
+from mailer.schema.campaigns import Campaign
+from mailer.schema.contacts import Contact
+
+Condition = ColumnElement[bool]
+_NEGATIONS = {
+    "not_equals": "equals", "is_not_exactly": "is_exactly", "not_contains": "contains",
+    "not_starts_with": "starts_with", "not_ends_with": "ends_with", "is_not_empty": "is_empty",
+    "is_none_of": "is_one_of", "has_not_all_of": "has_all_of", "<>": "=",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RuleContext:
+    """What a rule means depends on: the day, the zone, the engine, and other segments by id or name."""
+
+    today: date
+    zone: str
+    is_sqlite: bool
+    membership: Callable[[int | str], Condition]
+
+
+def signed(op: str, positive: Callable[[str], Condition]) -> Condition:
+    """Return the condition of an operator or, for a negation, the opposite of what it negates."""
+    return not_(positive(_NEGATIONS[op])) if op in _NEGATIONS else positive(op)
+
+
+def known(column: Any, condition: Condition) -> Condition:
+    """Return `condition`, false where the column is NULL."""
+    return and_(column.is_not(None), condition)
+
+
+def exists_one(column: Any, *where: Condition) -> Condition:
+    """Return whether a related row of a contact exists; the tables are those that `where` names."""
+    return exists(select(column).where(*where).correlate(Contact))
+
+
+def own_text(key: str) -> Any:
+    """Return an own field as text."""
+    return Contact.data[key].as_string()
+
+
+def json_number(data: Any, key: str, context: RuleContext) -> Any:
+    """Return a value of a JSON column as a number, NULL where it is none."""
+    return case((_json_type(data, key, context).in_(_NUMBERS), cast(data[key].as_string(), Float)), else_=None)
+
+
+def json_text(data: Any, key: str, context: RuleContext) -> Any:
+    """Return a value of a JSON column as text, alike on both engines; NULL where it is a list or an object."""
+    kind = _json_type(data, key, context)
+    words = [(kind == word, word) for word in ("true", "false")]
+    if not context.is_sqlite:
+        return case((kind.in_(("string", "number", "boolean")), data[key].as_string()), else_=None)
+    return case(*words, (kind.in_(("text", "integer", "real")), cast(data[key].as_string(), String)), else_=None)
+
+
+_NUMBERS = ("number", "integer", "real")
+
+
+def _json_type(data: Any, key: str, context: RuleContext) -> Any:
+    return func.json_type(data, f'$."{key}"') if context.is_sqlite else func.jsonb_typeof(data[key])
+
+
+def sendings_of(campaigns: tuple[int | str, ...]) -> Any:
+    """Return the sendings of campaigns, by id and by name; campaigns of the same name count together."""
+    ids = [one for one in campaigns if isinstance(one, int)]
+    names = [one for one in campaigns if isinstance(one, str)]
+    wanted = ([Campaign.id.in_(ids)] if ids else []) + ([Campaign.name.in_(names)] if names else [])
+    return select(Campaign.sending_id).where(or_(*wanted), Campaign.sending_id.is_not(None))
