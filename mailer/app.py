@@ -12,7 +12,6 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
-from mailer.actions import views as action_views
 from mailer.assets import templates_dir
 from mailer.bounces import views as bounce_pages
 from mailer.campaigns.views import control, unknowns
@@ -28,6 +27,8 @@ from mailer.followups import views as followup_views
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, operations, rates
+from mailer.segments.views import live as segment_live
+from mailer.segments.views import members as segment_members
 from mailer.segments.views import pages as segment_pages
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
@@ -53,7 +54,8 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     unknowns.pages,
     campaign_report.pages,
     segment_pages.pages,
-    action_views.pages,
+    segment_live.pages,
+    segment_members.pages,
     contact.pages,
     followup_views.pages,
     designs.pages,

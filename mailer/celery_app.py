@@ -10,6 +10,7 @@ from mailer.context import Context, make_context, process_context, set_process_c
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
 from mailer.reputation.jobs import CHECK_RATES
+from mailer.segments.jobs import LOOK, LOOK_DUE, RUN_BULK
 from mailer.settings import Settings
 from mailer.workspace.queries import get_clock_offset
 
@@ -23,6 +24,9 @@ JOBS: tuple[Job, ...] = (
     RUN_DUE,
     PROCESS_REPORTS,
     CHECK_RATES,
+    LOOK_DUE,
+    LOOK,
+    RUN_BULK,
 )
 
 

@@ -1,7 +1,7 @@
-"""Link actions wait out a quarantine and then run once (FEATURES L3, L4); bulk tasks on members of segments (S17)."""
+"""Link actions wait out a quarantine and then run once (FEATURES L3, L4)."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -9,7 +9,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts import queries as accounts
-from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.errors import MailerError
@@ -18,9 +17,7 @@ from mailer.followups.service import TaskSpec
 from mailer.log import get_logger
 from mailer.schema.actions import ActionRun
 from mailer.schema.content import LinkAction
-from mailer.schema.segments import Segment
-from mailer.segments import service as segments
-from mailer.segments.queries import members_select
+from mailer.segments import members
 from mailer.statuses import ActionKind
 from mailer.workspace.queries import get_limit, get_workspace
 
@@ -118,9 +115,9 @@ def perform(session: Session, ctx: Context, action: LinkAction, contact_id: int)
     kind = ActionKind(action.kind)
     cause = f"link:{action.tracked_link_id}"
     if kind is ActionKind.ADD_TO_SEGMENT:
-        segments.add_members(session, int(params["segment_id"]), [contact_id], cause=cause)
+        members.add_members(session, int(params["segment_id"]), [contact_id], cause=cause)
     elif kind is ActionKind.REMOVE_FROM_SEGMENT:
-        segments.remove_members(session, int(params["segment_id"]), [contact_id])
+        members.remove_members(session, int(params["segment_id"]), [contact_id], cause=cause)
     else:
         followups.create_for_contact(
             session,
@@ -150,31 +147,3 @@ def _owner_id(session: Session, owner: str) -> int | None:
         return None
     staff = accounts.find_staff(session, owner)
     return staff.id if staff else None
-
-
-def create_follow_ups(
-    ctx: Context,
-    segment_id: int,
-    *,
-    title: str,
-    due_on: date,
-    kind: str = "to_do",
-    note: str = "",
-    owner_id: int | None = None,
-    by: int | None = None,
-    dedupe: str = "",
-) -> int:
-    """Create a task for each member of a segment and return how many are new."""
-    with ctx.read() as session:
-        segment = session.get_one(Segment, segment_id)
-        today = ctx.clock.today(get_workspace(session).timezone)
-        members = members_select(session, segment, today)
-    spec = TaskSpec(
-        title=title, due_on=due_on, kind=kind, note=note, owner_id=owner_id, source=f"segment:{segment_id}",
-        segment_id=segment_id,
-    )  # fmt: skip
-    made = followups.create_for_members(ctx, members, spec, dedupe=dedupe)
-    with ctx.write() as session:
-        detail = {"title": title, "made": made}
-        record_audit(session, "follow_ups.create", by=by, subject=("segment", segment_id), detail=detail)
-    return made

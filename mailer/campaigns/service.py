@@ -1,6 +1,7 @@
 """Use-cases of campaigns: draft, review, launch, schedule, hold, end."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,12 +32,13 @@ from mailer.delivery.service import SendingSpec
 from mailer.errors import ConflictError, InputError, MailerError, NotFoundError, Problem
 from mailer.log import get_logger
 from mailer.schema.campaigns import Campaign, CampaignSegment, TestSending
-from mailer.segments import service as segments
+from mailer.segments import uses
 from mailer.segments.queries import get_segment
-from mailer.statuses import SendingClass, SendingState
+from mailer.statuses import ActionKind, SendingClass, SendingState
 from mailer.workspace.queries import find_sender, get_limit, get_workspace, list_senders
 
 log = get_logger("campaigns")
+_SEGMENT_ACTIONS = (ActionKind.ADD_TO_SEGMENT.value, ActionKind.REMOVE_FROM_SEGMENT.value)
 PLAIN_KEYS = frozenset(
     {
         "name", "subject", "preheader", "sender_id", "topic_id", "is_transactional", "transactional_reason", "design",
@@ -77,6 +79,7 @@ def create_campaign(ctx: Context, draft: Draft, *, by: int | None = None) -> Cam
         session.add(campaign)
         session.flush()
         _choose_segments(session, campaign.id, chosen)
+        _record_link_actions(session, campaign)
         add_files(session, campaign.id, [store_file(session, *one) for one in draft.attachments])
         record_audit(session, "campaign.create", by=by, subject=("campaign", campaign.id))
     return campaign
@@ -122,6 +125,8 @@ def update_campaign(
             setattr(campaign, key, value)
         chosen = {mode: list(ids) for mode, ids in (("include", include), ("exclude", exclude)) if ids is not None}
         _choose_segments(session, campaign.id, chosen)
+        if "links" in values:
+            _record_link_actions(session, campaign)
     return campaign
 
 
@@ -136,6 +141,7 @@ def duplicate_campaign(ctx: Context, campaign_id: int, *, by: int | None = None)
         session.flush()
         chosen = {mode: [s.id for s in queries.list_segments(session, old.id, mode)] for mode in ("include", "exclude")}
         _choose_segments(session, new.id, chosen)
+        _record_link_actions(session, new)
         add_files(session, new.id, list_files(session, old.id))
     return new
 
@@ -146,7 +152,8 @@ def delete_draft(ctx: Context, campaign_id: int, *, by: int | None = None) -> No
         campaign = get_editable(session, campaign_id)
         forget_files(session, campaign_id)
         campaign.archived_at, campaign.status = utc_now(), SendingState.DRAFT.value
-        segments.forget_uses(session, "campaign", campaign.id)
+        for kind in ("campaign", "link_action"):
+            uses.forget_uses(session, kind, campaign.id)
         record_audit(session, "campaign.delete", by=by, subject=("campaign", campaign.id))
 
 
@@ -181,10 +188,19 @@ def _choose_segments(session: Session, campaign_id: int, chosen: Mapping[str, Se
         if rows:
             session.execute(insert(CampaignSegment), rows)
     if chosen:
-        segments.forget_uses(session, "campaign", campaign_id)
-        for mode in ("include", "exclude"):
-            for segment in queries.list_segments(session, campaign_id, mode):
-                segments.record_use(session, segment.id, "campaign", campaign_id)
+        found = [queries.list_segments(session, campaign_id, mode) for mode in ("include", "exclude")]
+        uses.record_uses(session, [segment.id for mode in found for segment in mode], "campaign", campaign_id)
+
+
+def _record_link_actions(session: Session, campaign: Campaign) -> None:
+    """Record the segments that links of a campaign put people into or take them out of; the review finds others."""
+    actions = [action for link in campaign.links for action in link.get("actions", ()) if isinstance(action, Mapping)]
+    named = {str(action[kind]) for action in actions for kind in _SEGMENT_ACTIONS if kind in action}
+    found = []
+    for name in sorted(named):
+        with suppress(NotFoundError, ConflictError):
+            found.append(get_segment(session, name).id)
+    uses.record_uses(session, found, "link_action", campaign.id)
 
 
 # ------------------------------------------------------------------ review and launch

@@ -5,14 +5,14 @@ from datetime import datetime
 import click
 
 from mailer.accounts.queries import find_staff
-from mailer.actions.service import create_follow_ups
 from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.errors import NotFoundError
 from mailer.followups import queries
 from mailer.followups.service import add_working_days
+from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
 from mailer.segments.queries import get_segment
-from mailer.statuses import FollowUpStatus
+from mailer.statuses import BulkKind, FollowUpStatus
 from mailer.workspace.queries import get_workspace
 
 
@@ -54,10 +54,13 @@ def list_followups(*, status: str, as_json: bool) -> None:
 @click.option("--title", required=True)
 @click.option("--due", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: in two working days.")
 @click.option("--owner", default="", metavar="EMAIL", help="Default: the contact's owner, else the company's.")
+@click.option("--per-company", is_flag=True, help="One task for each company: for its first member.")
 @click.option("--once", default="", metavar="WORD", help="Repeating the command with this word creates nothing twice.")
 @json_option
 @telling_errors
-def create(*, name: str, title: str, due: datetime | None, owner: str, once: str, as_json: bool) -> None:
+def create(
+    *, name: str, title: str, due: datetime | None, owner: str, per_company: bool, once: str, as_json: bool
+) -> None:
     """Create a task for each member of a segment.
 
     \b
@@ -71,12 +74,13 @@ def create(*, name: str, title: str, due: datetime | None, owner: str, once: str
             today = ctx.clock.today(get_workspace(session).timezone)
         if owner and staff is None:
             raise NotFoundError(f"no user has the address {owner}", mend="list them: mailer users list")
-        made = create_follow_ups(
-            ctx,
-            segment.id,
-            title=title,
-            due_on=due.date() if due else add_working_days(today, 2),
-            owner_id=staff.id if staff else None,
-            dedupe=once,
-        )
-    print_mapping({"segment": name, "created": made}, as_json=as_json)
+        params = {
+            "title": title,
+            "due_on": (due.date() if due else add_working_days(today, 2)).isoformat(),
+            "owner": str(staff.id) if staff else "chain",
+            "per": "company" if per_company else "contact",
+            "once": once,
+        }
+        task = start_bulk_task(ctx, segment.id, BulkKind.FOLLOW_UPS, params)
+        task = run_bulk_task(ctx, task.id)
+    print_mapping({"segment": name, "created": task.changed_count}, as_json=as_json)

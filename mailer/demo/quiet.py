@@ -1,11 +1,11 @@
 """The second story: B-customers who went quiet, and a task for each (FEATURES)."""
 
 from mailer.accounts.queries import find_staff
-from mailer.actions.service import create_follow_ups
 from mailer.demo.stage import Stage
 from mailer.followups.service import add_working_days
 from mailer.segments import service as segments
-from mailer.statuses import SegmentOperation
+from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
+from mailer.statuses import BulkKind, SegmentOperation
 from mailer.workspace.queries import get_workspace
 
 B_CUSTOMERS = "B-customers"
@@ -21,14 +21,14 @@ def call_quiet_customers(stage: Stage) -> int:
     with ctx.read() as session:
         today = ctx.clock.today(get_workspace(session).timezone)
         seller = find_staff(session, "kari@example.com")
-    made = create_follow_ups(
-        ctx,
-        combined.id,
-        title=TITLE,
-        kind="call",
-        due_on=add_working_days(today, 3),
-        owner_id=seller.id if seller else None,
-        dedupe="demo",
-    )
+    params = {
+        "title": TITLE,
+        "kind": "call",
+        "due_on": add_working_days(today, 3).isoformat(),
+        "owner": str(seller.id) if seller else "chain",
+        "once": "demo",
+    }
+    task = start_bulk_task(ctx, combined.id, BulkKind.FOLLOW_UPS, params, by=seller.id if seller else None)
+    made = run_bulk_task(ctx, task.id).changed_count
     stage.say(f"“{QUIET_B}”: {made} tasks for {seller.name if seller else 'the owner'}")
     return made

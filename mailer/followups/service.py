@@ -1,10 +1,11 @@
 """Create, assign and close tasks. A task always has an owner (FEATURES F2)."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,7 +20,6 @@ from mailer.schema.followups import FOLLOW_UP_KINDS, OUTCOMES, FollowUp
 from mailer.statuses import FollowUpStatus, Role
 
 _MONDAY_TO_FRIDAY = 5
-_PAGE = 1000
 _TITLE_LIMIT = 200
 
 
@@ -52,34 +52,26 @@ def check_spec(spec: TaskSpec) -> None:
 
 def create_for_contact(session: Session, contact_id: int, spec: TaskSpec, *, dedupe_key: str | None = None) -> bool:
     """Create a task for one contact; False where `dedupe_key` shows that it exists."""
-    check_spec(spec)
-    members = select(Contact.id).where(Contact.id == contact_id)
-    return _create(session, members, spec, lambda _: dedupe_key) == 1
+    return bool(_create(session, [contact_id], spec, lambda _: dedupe_key))
 
 
-def create_for_members(ctx: Context, members: Select[int], spec: TaskSpec, *, dedupe: str = "") -> int:
-    """Create a task for each contact of a select and return how many are new, in chunks of 1,000.
+def create_for_contacts(session: Session, contact_ids: Sequence[int], spec: TaskSpec, *, occasion: str) -> list[int]:
+    """Create a task for each contact and return those who got one.
 
-    `dedupe` names the occasion: repeating the call with the same word creates nothing twice.
+    `occasion` names why: repeating the call with the same word creates nothing twice.
     """
+    return _create(session, contact_ids, spec, lambda contact_id: f"bulk:{occasion}:{contact_id}")
+
+
+def _create(
+    session: Session, contact_ids: Sequence[int], spec: TaskSpec, key: Callable[[int], str | None]
+) -> list[int]:
     check_spec(spec)
-    occasion = dedupe or str(uuid.uuid4())
-    with ctx.read() as session:
-        ids = list(session.scalars(members))
-    made = 0
-    for start in range(0, len(ids), _PAGE):
-        chunk = select(Contact.id).where(Contact.id.in_(ids[start : start + _PAGE]))
-        with ctx.write() as session:
-            made += _create(session, chunk, spec, lambda contact_id: f"bulk:{occasion}:{contact_id}")
-    return made
-
-
-def _create(session: Session, members: Select[int], spec: TaskSpec, key) -> int:  # type: ignore[no-untyped-def]
     fallback = default_owner(session)
     owners = session.execute(
         select(Contact.id, Contact.owner_id, Company.owner_id)
         .outerjoin(Company, Company.id == Contact.company_id)
-        .where(Contact.id.in_(members))
+        .where(Contact.id.in_(contact_ids))
         .order_by(Contact.id)
     ).all()
     now = utc_now()
@@ -103,10 +95,22 @@ def _create(session: Session, members: Select[int], spec: TaskSpec, key) -> int:
         for contact_id, own, company in owners
     ]
     if not rows:
-        return 0
+        return []
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    added = session.scalars(dialect.insert(FollowUp).on_conflict_do_nothing().returning(FollowUp.id), rows)
-    return len(added.all())
+    added = session.scalars(dialect.insert(FollowUp).on_conflict_do_nothing().returning(FollowUp.contact_id), rows)
+    return list(added.all())
+
+
+def withdraw(session: Session, contact_ids: Sequence[int], source: str) -> list[int]:
+    """Cancel the tasks of contacts that came from `source` and are still open; return whose were."""
+    open_ones = (FollowUp.status == FollowUpStatus.OPEN.value, FollowUp.source == source)
+    cancelled = (
+        update(FollowUp)
+        .where(FollowUp.contact_id.in_(contact_ids), *open_ones)
+        .values(status=FollowUpStatus.CANCELLED.value, done_at=utc_now())
+        .returning(FollowUp.contact_id)
+    )
+    return list(session.scalars(cancelled.execution_options(synchronize_session=False)))
 
 
 def default_owner(session: Session) -> int:
@@ -155,6 +159,11 @@ def reassign(ctx: Context, public_id: uuid.UUID, owner_id: int) -> FollowUp:
         task = queries.get_follow_up(session, public_id)
         task.owner_id = session.get_one(Staff, owner_id).id
     return task
+
+
+def forget_segment(session: Session, segment_id: int) -> None:
+    """Let tasks stay whose segment is about to be deleted."""
+    session.execute(update(FollowUp).where(FollowUp.segment_id == segment_id).values(segment_id=None))
 
 
 def add_working_days(start: date, days: int) -> date:

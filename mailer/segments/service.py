@@ -1,34 +1,52 @@
-"""Changes of segments: create, change, freeze, delete; members of static ones, set-based and with their cause."""
+"""Changes of segments: create, change, convert, copy, archive, delete; each with its line in the audit.
+
+Members of static segments are in members.py, the watch and its history in history/, bulk tasks in bulk/.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal, null, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, insert, null, select
 from sqlalchemy.orm import Session
 
+from mailer.accounts.queries import find_staff_by_id
+from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotFoundError
-from mailer.schema.contacts import Address, Contact
-from mailer.schema.segments import Segment, SegmentInput, SegmentMember, SegmentUse
+from mailer.followups.service import forget_segment
+from mailer.schema.contacts import Contact
+from mailer.schema.segments import Segment, SegmentEvent, SegmentInput, SegmentMember
 from mailer.segments import queries
 from mailer.segments.algebra import check_operands
+from mailer.segments.chosen import PAGE, count_written, is_among, iter_member_pages
+from mailer.segments.history.record import note_rule_change
+from mailer.segments.history.watch import unwatch
+from mailer.segments.jobs import LOOK
+from mailer.segments.members import BY_HAND, add_members, add_members_of, insert_members
 from mailer.segments.recipes import RECIPES
 from mailer.segments.rules import named_segments
+from mailer.segments.uses import Use, forget_uses, list_dependents, list_used, list_uses, record_uses
+from mailer.segments.visibility import Visibility, require_visible, visibility_of
 from mailer.statuses import SegmentKind, SegmentOperation
-from mailer.workspace.queries import get_workspace
 
-CHUNK = 10_000
-"""Contacts looked at in one transaction: about 20 ms on SQLite."""
+_NAME_LIMIT = 200
+_SHOWN = 10
 
 
 def create_static(
-    ctx: Context, name: str, *, contact_ids: Iterable[int] = (), cause: str = "by hand", by: int | None = None
+    ctx: Context,
+    name: str,
+    *,
+    description: str = "",
+    contact_ids: Iterable[int] = (),
+    cause: str = BY_HAND,
+    by: int | None = None,
 ) -> Segment:
     """Create a static segment with these members; ids of nobody are left out."""
     with ctx.write() as session:
-        segment = _add(session, name, SegmentKind.STATIC, by)
+        segment = _add(session, name, SegmentKind.STATIC, by, description=description)
         add_members(session, segment.id, contact_ids, cause=cause, by=by)
     return segment
 
@@ -40,62 +58,141 @@ def create_dynamic(
 
     Raises:
         InputError: the rule is wrong, by place in the tree.
-        NotFoundError: it asks about a segment that does not exist.
+        NotFoundError: it asks about a segment that does not exist, or that `by` may not see.
     """
     with ctx.write() as session:
-        segment = _add(session, name, SegmentKind.DYNAMIC, by, rule=dict(rule), description=description)
-        _record_named(session, segment)
+        segment = _add(
+            session, name, SegmentKind.DYNAMIC, by, rule=queries.pin_rule(session, rule), description=description
+        )
+        _record_named(session, segment, by)
     return segment
 
 
 def create_combined(
-    ctx: Context, name: str, operation: SegmentOperation, inputs: Sequence[str], *, by: int | None = None
+    ctx: Context,
+    name: str,
+    operation: SegmentOperation,
+    inputs: Sequence[str],
+    *,
+    description: str = "",
+    by: int | None = None,
 ) -> Segment:
     """Create a set operation over other segments, named by name or id, in this order.
 
     Raises:
         InputError: too few or too many inputs.
-        NotFoundError: an input does not exist.
+        NotFoundError: an input does not exist, or `by` may not see it.
     """
     check_operands(operation, len(inputs))
     with ctx.write() as session:
         operands = [queries.get_segment(session, text) for text in inputs]
-        segment = _add(session, name, SegmentKind.COMBINED, by, operation=operation.value)
+        require_visible(session, operands, by)
+        segment = _add(session, name, SegmentKind.COMBINED, by, operation=operation.value, description=description)
         _set_inputs(session, segment, operands)
+    return segment
+
+
+def copy_members(ctx: Context, source: Segment, name: str, *, by: int | None = None) -> Segment:
+    """Create a static segment with the members that another has now; the other stays as it is."""
+    segment = create_static(ctx, name, description=source.description, by=by)
+    add_members_of(ctx, segment.id, source, cause=f"copied:{source.id}", by=by)
     return segment
 
 
 def update_segment(
     ctx: Context, segment_id: int, *, name: str | None = None, description: str | None = None,
     rule: Mapping[str, Any] | None = None, operation: SegmentOperation | None = None,
-    inputs: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None, by: int | None = None,
 ) -> Segment:  # fmt: skip
-    """Change what is given; the kind stays.
+    """Change what is given; the kind stays. Where it or a segment that asks about it is watched, a look follows.
 
     Raises:
         ConflictError: the change would make segments go round in a circle, or does not fit the kind.
     """
     with ctx.write() as session:
         segment = _locked(session, segment_id)
+        before = _properties(segment)
         if name is not None:
             segment.name = _checked_name(name)
         segment.description = segment.description if description is None else description
         if rule is not None:
             _require(segment, SegmentKind.DYNAMIC)
-            segment.rule = dict(rule)
-            _record_named(session, segment)
+            segment.rule = queries.pin_rule(session, rule)
+            _record_named(session, segment, by)
         if operation is not None or inputs is not None:
             _require(segment, SegmentKind.COMBINED)
-            _change_combined(session, segment, operation, inputs)
+            _change_combined(session, segment, operation, inputs, by)
+        if rule is not None or operation is not None or inputs is not None:
+            _look_again(ctx, session, segment)
+        _audit_change(session, segment, before, by, is_rule=rule is not None)
         segment.updated_at = utc_now()
     return segment
 
 
+def set_properties(
+    ctx: Context,
+    segment_id: int,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    visibility: Visibility | None = None,
+    owner_id: int | None = None,
+    by: int | None = None,
+) -> Segment:
+    """Change name, description, owner and who sees it; what is None stays (FEATURES S14).
+
+    `Visibility.GROUP` is the group that the owner works in now.
+
+    Raises:
+        InputError: no name, nobody works here under `owner_id`, or the owner is in no group; lists everything.
+    """
+    with ctx.write() as session:
+        segment = _locked(session, segment_id)
+        before = _properties(segment)
+        segment.name = segment.name if name is None else _checked_name(name)
+        segment.description = segment.description if description is None else description
+        if owner_id is not None:
+            if find_staff_by_id(session, owner_id) is None:
+                raise InputError("nobody of the staff has this number", where="owner")
+            segment.owner_id = owner_id
+        if visibility is not None or owner_id is not None:
+            _set_visibility(session, segment, visibility or visibility_of(segment))
+        _audit_change(session, segment, before, by)
+        segment.updated_at = utc_now()
+    return segment
+
+
+def _set_visibility(session: Session, segment: Segment, wanted: Visibility) -> None:
+    segment.visibility = "all" if wanted is Visibility.ALL else "private"
+    segment.group_name = ""
+    if wanted is Visibility.ALL:
+        return
+    owner = find_staff_by_id(session, segment.owner_id or 0)
+    if owner is None:
+        raise InputError("nobody owns the segment, so nobody would see it", where="owner", mend="choose an owner")
+    if wanted is Visibility.GROUP:
+        if not owner.group_name:
+            raise InputError("the owner is in no group", where="visibility", mend="an admin sets it under Staff")
+        segment.group_name = owner.group_name
+
+
+def list_twins(session: Session, name: str, *, except_id: int = 0) -> Sequence[Segment]:
+    """Return other segments of this name: allowed, but worth a warning, since names are how rules refer to them."""
+    same = (Segment.name == name.strip(), Segment.archived_at.is_(None), Segment.id != except_id)
+    return session.scalars(select(Segment).where(*same).order_by(Segment.id)).all()
+
+
 def _change_combined(
-    session: Session, segment: Segment, operation: SegmentOperation | None, inputs: Sequence[str] | None
+    session: Session,
+    segment: Segment,
+    operation: SegmentOperation | None,
+    inputs: Sequence[str] | None,
+    by: int | None,
 ) -> None:
     there = queries.list_inputs(session, segment.id)
     operands = there if inputs is None else [queries.get_segment(session, text) for text in inputs]
+    known = {operand.id for operand in there}
+    require_visible(session, [operand for operand in operands if operand.id not in known], by)
     wanted = operation or SegmentOperation(str(segment.operation))
     check_operands(wanted, len(operands))
     segment.operation = wanted.value
@@ -103,40 +200,141 @@ def _change_combined(
     queries.member_condition(session, segment, utc_now().date())  # raises with the path where it goes round
 
 
-def convert_to_static(ctx: Context, segment_id: int) -> Segment:
-    """Freeze the current members of a dynamic or combined segment into a static one (FEATURES S13)."""
+def _look_again(ctx: Context, session: Session, segment: Segment) -> None:
+    session.flush()
+    for segment_id in note_rule_change(session, sorted(list_dependents(session, segment.id))):
+        ctx.ring(session, LOOK, segment_id)
+
+
+# ------------------------------------------------------------------ convert
+
+
+def convert_to_static(ctx: Context, segment_id: int, *, by: int | None = None) -> Segment:
+    """Freeze the current members of a dynamic or combined segment into a static one (FEATURES S13).
+
+    The members are read from one snapshot and written page by page while the segment still follows its rule; only the
+    last, short transaction makes it static. One that dies before leaves the segment as it was.
+
+    Raises:
+        ConflictError: it is static already, or somebody changed it meanwhile.
+    """
+    with ctx.read() as session:
+        segment = _get(session, segment_id)
+        _require_not_static(segment)
+        version = segment.updated_at
+    _forget_list(ctx, segment_id, version)
+    frozen = 0
+    for page in iter_member_pages(ctx, segment):
+        with ctx.write() as session:
+            _locked_as(session, segment_id, version)
+            chosen = select(Contact.id).where(is_among(session, Contact.id, page))
+            frozen += insert_members(session, segment_id, chosen, cause="converted", by=by)
+    return _become_static(ctx, segment_id, version, frozen, by)
+
+
+def _forget_list(ctx: Context, segment_id: int, version: datetime) -> None:
+    """Take away what a conversion that died has written."""
+    listed = SegmentMember.segment_id == segment_id
+    while True:
+        with ctx.write() as session:
+            _locked_as(session, segment_id, version)
+            piece = select(SegmentMember.contact_id).where(listed).limit(PAGE)
+            gone = delete(SegmentMember).where(listed, SegmentMember.contact_id.in_(piece))
+            if count_written(session, gone) < PAGE:
+                return
+
+
+def _become_static(ctx: Context, segment_id: int, version: datetime, frozen: int, by: int | None) -> Segment:
     with ctx.write() as session:
-        segment = _locked(session, segment_id)
-        if segment.kind == SegmentKind.STATIC:
-            raise ConflictError(f"{segment.name!r} is static already")
-        today = ctx.clock.today(get_workspace(session).timezone)
-        members = queries.members_select(session, segment, today).subquery()
-        _insert_members(session, segment.id, select(members.c.id), "converted", None)
+        segment = _locked_as(session, segment_id, version)
+        listed = select(func.count()).select_from(SegmentMember).where(SegmentMember.segment_id == segment_id)
+        if session.scalar(listed) != frozen:
+            raise ConflictError(f"{segment.name!r} is being converted by somebody else", mend="look again in a moment")
+        kind = segment.kind
         session.execute(delete(SegmentInput).where(SegmentInput.segment_id == segment.id))
-        _forget_named(session, segment)
+        forget_uses(session, "segment", segment.id)
         segment.kind, segment.operation, segment.updated_at = SegmentKind.STATIC.value, None, utc_now()
         segment.rule = null()  # None would be the JSON value null
+        detail = {"from": kind, "members": frozen}
+        record_audit(session, "segments.convert", by=by, subject=("segment", segment.id), detail=detail)
         session.flush()
         session.refresh(segment)
     return segment
 
 
-def delete_segment(ctx: Context, segment_id: int) -> None:
-    """Delete a segment that nobody uses; ConflictError names who does."""
+# ------------------------------------------------------------------ archive and delete
+
+
+def archive_segment(ctx: Context, segment_id: int, *, is_archived: bool = True, by: int | None = None) -> Segment:
+    """Take a segment out of lists, or bring it back; its watch ends. Safe to repeat.
+
+    Raises:
+        ConflictError: something still works with it, named; or it comes back and a segment that it asks about is
+            archived.
+    """
     with ctx.write() as session:
         segment = _locked(session, segment_id)
-        uses = queries.list_uses(session, segment_id)
-        if uses:
-            shown = ", ".join(f"{use.kind} {use.name or use.id}" for use in uses[:10])
-            raise ConflictError(f"{segment.name!r} is used by {shown}", mend="take it out there first")
-        _forget_named(session, segment)
+        if (segment.archived_at is not None) == is_archived:
+            return segment
+        if is_archived:
+            _refuse_used(segment, [use for use in list_uses(session, segment_id) if use.is_active], "archived")
+        else:
+            _refuse_archived_parts(session, segment)
+        segment.archived_at = utc_now() if is_archived else None
+        action = "segments.archive" if is_archived else "segments.unarchive"
+        record_audit(session, action, by=by, subject=("segment", segment_id), detail={"name": segment.name})
+    if is_archived:
+        unwatch(ctx, segment_id, by=by)
+    return segment
+
+
+def delete_segment(ctx: Context, segment_id: int, *, by: int | None = None) -> None:
+    """Delete a segment that nobody uses, with its list and its history; its contacts and their tasks stay.
+
+    Raises:
+        ConflictError: names who uses it.
+    """
+    with ctx.read() as session:
+        _refuse_used(_get(session, segment_id), list_uses(session, segment_id), "deleted")
+    unwatch(ctx, segment_id, by=by)
+    _delete_history(ctx, segment_id)
+    with ctx.write() as session:
+        segment = _locked(session, segment_id)
+        _refuse_used(segment, list_uses(session, segment_id), "deleted")
+        forget_uses(session, "segment", segment_id)
+        forget_segment(session, segment_id)
+        record_audit(session, "segments.delete", by=by, subject=("segment", segment_id), detail={"name": segment.name})
         session.delete(segment)
 
 
-def archive_segment(ctx: Context, segment_id: int, *, is_archived: bool = True) -> None:
-    """Take a segment out of lists, or bring it back."""
-    with ctx.write() as session:
-        _locked(session, segment_id).archived_at = utc_now() if is_archived else None
+def _delete_history(ctx: Context, segment_id: int) -> None:
+    """Delete the lines of a history in pieces: a million at once would hold up everybody else."""
+    told = SegmentEvent.segment_id == segment_id
+    while True:
+        with ctx.write() as session:
+            piece = select(SegmentEvent.id).where(told).limit(PAGE)
+            gone = delete(SegmentEvent).where(SegmentEvent.id.in_(piece))
+            if count_written(session, gone) < PAGE:
+                return
+
+
+def _refuse_used(segment: Segment, uses: Sequence[Use], done: str) -> None:
+    if not uses:
+        return
+    shown = ", ".join(map(str, uses[:_SHOWN])) + (f" and {len(uses) - _SHOWN} more" if len(uses) > _SHOWN else "")
+    is_over = not any(use.is_active for use in uses)
+    mend = "archive it instead" if is_over else "take it out there first"
+    raise ConflictError(f"{segment.name!r} cannot be {done}: it is used by {shown}", mend=mend)
+
+
+def _refuse_archived_parts(session: Session, segment: Segment) -> None:
+    parts = list(queries.list_inputs(session, segment.id))
+    if segment.kind == SegmentKind.DYNAMIC:
+        named = named_segments(queries.read_rule(session, segment.rule))
+        parts += [queries.get_segment(session, name) for name in named]
+    archived = [part.name for part in parts if part.archived_at is not None]
+    if archived:
+        raise ConflictError(f"{segment.name!r} asks about {', '.join(archived)}", mend="bring that back first")
 
 
 def ensure_recipes(ctx: Context) -> int:
@@ -149,119 +347,17 @@ def ensure_recipes(ctx: Context) -> int:
     return len(RECIPES)
 
 
-# ------------------------------------------------------------------ members
+# ------------------------------------------------------------------ building blocks
 
 
-def add_members(
-    session: Session, segment_id: int, contact_ids: Iterable[int], *, cause: str, by: int | None = None
-) -> int:
-    """Add contacts to a static segment and return how many are new. Safe to repeat; ids of nobody are left out."""
-    _require_static(session, segment_id)
-    ids = sorted(set(contact_ids))
-    return sum(
-        _insert_members(
-            session, segment_id, select(Contact.id).where(Contact.id.in_(ids[start : start + 500])), cause, by
-        )
-        for start in range(0, len(ids), 500)
-    )
-
-
-def add_members_of(ctx: Context, segment_id: int, source: queries.Source, *, cause: str, by: int | None = None) -> int:
-    """Add the members of another segment or rule and return how many are new; in chunks, safe to repeat."""
-    with ctx.read() as session:
-        _require_static(session, segment_id)
-        today = ctx.clock.today(get_workspace(session).timezone)
-        top = session.scalar(select(func.max(Contact.id))) or 0
-    added = 0
-    for start in range(0, top, CHUNK):
-        with ctx.write() as session:
-            members = queries.members_select(session, source, today)
-            part = members.where(Contact.id > start, Contact.id <= start + CHUNK).subquery()
-            added += _insert_members(session, segment_id, select(part.c.id), cause, by)
-    return added
-
-
-def remove_members(session: Session, segment_id: int, contact_ids: Iterable[int]) -> int:
-    """Take contacts out of a static segment and return how many were in it. Safe to repeat."""
-    _require_static(session, segment_id)
-    ids = sorted(set(contact_ids))
-    removed = 0
-    for start in range(0, len(ids), 500):
-        where = (SegmentMember.segment_id == segment_id, SegmentMember.contact_id.in_(ids[start : start + 500]))
-        removed += len(session.execute(delete(SegmentMember).where(*where).returning(SegmentMember.contact_id)).all())
-    return removed
-
-
-def add_by_addresses(
-    ctx: Context, segment_id: int, emails: Sequence[str], *, by: int | None = None
-) -> tuple[int, list[str]]:
-    """Add every contact with one of these addresses; return how many are new and the addresses nobody has."""
-    wanted = list(dict.fromkeys(email.strip().lower() for email in emails))
-    found: dict[int, str | None] = {}
-    with ctx.write() as session:
-        for start in range(0, len(wanted), 500):
-            rows = session.execute(
-                select(Contact.id, Address.email)
-                .join(Address, Address.id == Contact.address_id)
-                .where(Address.email.in_(wanted[start : start + 500]))
-            )
-            found.update(dict(rows.all()))
-        added = add_members(session, segment_id, found, cause="by hand", by=by)
-    known = set(found.values())
-    return added, [email for email in wanted if email not in known]
-
-
-def take_out(ctx: Context, segment_id: int, contact_ids: Iterable[int]) -> int:
-    """Take contacts out of a static segment by hand and return how many were in it."""
-    with ctx.write() as session:
-        return remove_members(session, segment_id, contact_ids)
-
-
-def _insert_members(session: Session, segment_id: int, ids: Any, cause: str, by: int | None) -> int:
-    columns = ["segment_id", "contact_id", "added_at", "added_by", "cause"]
-    id_column = ids.selected_columns[0]
-    rows = ids.with_only_columns(
-        literal(segment_id),
-        id_column,
-        literal(utc_now(), SegmentMember.added_at.type),
-        literal(by, SegmentMember.added_by.type),
-        literal(cause[:100]),
-        maintain_column_froms=True,
-    )
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(SegmentMember).from_select(columns, rows.where(id_column.is_not(None)))
-    done = session.execute(statement.on_conflict_do_nothing().returning(SegmentMember.contact_id))
-    return len(done.all())
-
-
-# ------------------------------------------------------------------ uses
-
-
-def record_use(session: Session, segment_id: int, user_kind: str, user_id: int) -> None:
-    """Record that somebody uses a segment, `campaign` 5. Safe to repeat."""
-    if session.get(SegmentUse, (segment_id, user_kind, user_id)) is None:
-        session.execute(insert(SegmentUse).values(segment_id=segment_id, user_kind=user_kind, user_id=user_id))
-
-
-def forget_uses(session: Session, user_kind: str, user_id: int) -> None:
-    """Record that somebody uses no segment any more. Safe to repeat."""
-    session.execute(delete(SegmentUse).where(SegmentUse.user_kind == user_kind, SegmentUse.user_id == user_id))
-
-
-def _record_named(session: Session, segment: Segment) -> None:
+def _record_named(session: Session, segment: Segment, by: int | None) -> None:
     """Check a rule, the segments that it names and that it does not go round; record that it uses them."""
     group = queries.read_rule(session, segment.rule)
-    _forget_named(session, segment)
-    for name in named_segments(group):
-        record_use(session, queries.get_segment(session, name).id, "segment", segment.id)
+    named = [queries.get_segment(session, name) for name in named_segments(group)]
+    known = list_used(session, "segment", segment.id)
+    require_visible(session, [one for one in named if one.id not in known], by)
+    record_uses(session, [one.id for one in named], "segment", segment.id)
     queries.member_condition(session, segment, utc_now().date())
-
-
-def _forget_named(session: Session, segment: Segment) -> None:
-    forget_uses(session, "segment", segment.id)
-
-
-# ------------------------------------------------------------------ building blocks
 
 
 def _add(session: Session, name: str, kind: SegmentKind, by: int | None, **values: Any) -> Segment:
@@ -269,14 +365,36 @@ def _add(session: Session, name: str, kind: SegmentKind, by: int | None, **value
     segment = Segment(name=_checked_name(name), kind=kind.value, owner_id=by, created_at=now, updated_at=now, **values)
     session.add(segment)
     session.flush()
+    detail = {"name": segment.name, "kind": kind.value}
+    record_audit(session, "segments.create", by=by, subject=("segment", segment.id), detail=detail)
     return segment
 
 
 def _checked_name(name: str) -> str:
     name = name.strip()
-    if not name or len(name) > 200:  # noqa: PLR2004 - the column's length
-        raise InputError("a segment needs a name of at most 200 characters", where="name")
+    if not name or len(name) > _NAME_LIMIT:
+        raise InputError(f"a segment needs a name of at most {_NAME_LIMIT} characters", where="name")
     return name
+
+
+def _properties(segment: Segment) -> dict[str, Any]:
+    return {
+        "name": segment.name,
+        "description": segment.description,
+        "owner_id": segment.owner_id,
+        "visibility": visibility_of(segment).value,
+        "operation": segment.operation,
+    }
+
+
+def _audit_change(
+    session: Session, segment: Segment, before: Mapping[str, Any], by: int | None, *, is_rule: bool = False
+) -> None:
+    after = _properties(segment)
+    changed = {key: {"from": before[key], "to": after[key]} for key in after if before[key] != after[key]}
+    detail = changed | ({"rule": "changed"} if is_rule else {})
+    if detail:
+        record_audit(session, "segments.update", by=by, subject=("segment", segment.id), detail=detail)
 
 
 def _set_inputs(session: Session, segment: Segment, operands: Sequence[Segment]) -> None:
@@ -288,6 +406,13 @@ def _set_inputs(session: Session, segment: Segment, operands: Sequence[Segment])
     session.execute(insert(SegmentInput), rows)
 
 
+def _get(session: Session, segment_id: int) -> Segment:
+    segment = session.get(Segment, segment_id)
+    if segment is None:
+        raise NotFoundError("no such segment")
+    return segment
+
+
 def _locked(session: Session, segment_id: int) -> Segment:
     segment = session.get(Segment, segment_id, with_for_update=True)
     if segment is None:
@@ -295,13 +420,19 @@ def _locked(session: Session, segment_id: int) -> Segment:
     return segment
 
 
+def _locked_as(session: Session, segment_id: int, version: datetime) -> Segment:
+    segment = _locked(session, segment_id)
+    _require_not_static(segment)
+    if segment.updated_at != version:
+        raise ConflictError(f"{segment.name!r} was changed meanwhile", mend="look at it and try again")
+    return segment
+
+
+def _require_not_static(segment: Segment) -> None:
+    if segment.kind == SegmentKind.STATIC:
+        raise ConflictError(f"{segment.name!r} is static already")
+
+
 def _require(segment: Segment, kind: SegmentKind) -> None:
     if segment.kind != kind:
         raise ConflictError(f"{segment.name!r} is {segment.kind}, not {kind}")
-
-
-def _require_static(session: Session, segment_id: int) -> None:
-    segment = session.get(Segment, segment_id)
-    if segment is None:
-        raise NotFoundError("no such segment")
-    _require(segment, SegmentKind.STATIC)

@@ -45,6 +45,7 @@ LIMITS = (
     Limit("missed_after_hours", 2, 0.1, 72, "h", "a morning mail at night is worse than none"),
     Limit("audience_change_share", 0.2, 0, 1, "share", "an audience that moved more waits for a person"),
     Limit("audience_change_count", 100, 0, 1_000_000, "people", "small audiences may move freely"),
+    Limit("watch_minutes", 5, 1, 1440, "min", "who enters a watched segment is known while it still matters"),
 )
 PROVIDER_RATES = {name: f"provider_rate_{name}" for name in ("google", "microsoft", "yahoo", "apple", "other")}
 """The limit of each mailbox provider of mailer/addresses.py."""

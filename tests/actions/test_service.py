@@ -1,8 +1,7 @@
-"""Link actions: a quarantine, then once; bulk tasks on members."""
+"""Link actions: a quarantine, then once."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
-import pytest
 from sqlalchemy import select
 
 from mailer.actions import service
@@ -14,7 +13,7 @@ from mailer.schema.delivery import Message
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import SegmentMember
 from mailer.segments import service as segments
-from tests.support.make import make_company, make_reader, make_sending, make_staff, make_topic, make_version
+from tests.support.make import make_reader, make_sending, make_staff, make_topic, make_version
 
 LINKS = (
     {
@@ -123,24 +122,3 @@ def test_action_that_cannot_be_done_is_refused_with_its_reason_and_the_others_ru
     with ctx.read() as session:
         states = sorted(session.scalars(select(ActionRun.state)))
     assert states == ["done", "refused"]
-
-
-@pytest.mark.parametrize("repeats", [1, 2])
-def test_bulk_task_is_made_once_for_each_member(ctx: Context, repeats: int) -> None:
-    with ctx.write() as session:
-        seller = make_staff(session, role="sales")
-        boss = make_staff(session)
-        company = make_company(session, owner_id=boss.id)
-        topic = make_topic(session)
-        ids = [make_reader(session, topic).id, make_reader(session, topic, company_id=company.id).id]
-    segment = segments.create_static(ctx, "Board", contact_ids=ids)
-
-    made = [
-        service.create_follow_ups(ctx, segment.id, title="Call", due_on=date(2026, 12, 1), dedupe="once")
-        for _ in range(repeats)
-    ]
-
-    assert made == [2, 0][:repeats]
-    with ctx.read() as session:
-        owners = list(session.scalars(select(FollowUp.owner_id).order_by(FollowUp.contact_id)))
-    assert owners == [seller.id, boss.id]
