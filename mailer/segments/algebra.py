@@ -1,10 +1,11 @@
 """Set operations over segments, as conditions. Pure: operands are conditions on the same contact."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement
 
 from mailer.errors import InputError
+from mailer.segments.compile.nesting import all_of, any_of, differ
 from mailer.statuses import SegmentOperation
 
 PAIRS = frozenset({SegmentOperation.ONLY_FIRST, SegmentOperation.ONLY_SECOND, SegmentOperation.EXACTLY_ONE})
@@ -18,19 +19,34 @@ def check_operands(operation: SegmentOperation, count: int) -> None:
         raise InputError(f"{operation} takes at least two segments", where="inputs")
 
 
-def combine(operation: SegmentOperation, operands: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Return the condition of being in the combined segment."""
+Operand = Callable[[bool], ColumnElement[bool]]
+"""Gives the condition of being in an operand, or its opposite where it is called with True."""
+
+
+def combine(
+    operation: SegmentOperation, operands: Sequence[Operand], *, is_negated: bool = False
+) -> ColumnElement[bool]:
+    """Return the condition of being in the combined segment, or its opposite; each operand stands in it once."""
     match operation:
         case SegmentOperation.UNION:
-            return or_(*operands)
+            found = [operand(is_negated) for operand in operands]
+            return all_of(found) if is_negated else any_of(found)
         case SegmentOperation.INTERSECTION:
-            return and_(*operands)
+            found = [operand(is_negated) for operand in operands]
+            return any_of(found) if is_negated else all_of(found)
         case SegmentOperation.ONLY_FIRST:
-            return and_(operands[0], not_(operands[1]))
+            return _difference(operands[0], operands[1], is_negated=is_negated)
         case SegmentOperation.ONLY_SECOND:
-            return and_(operands[1], not_(operands[0]))
+            return _difference(operands[1], operands[0], is_negated=is_negated)
         case SegmentOperation.EXACTLY_ONE:
-            return or_(and_(operands[0], not_(operands[1])), and_(operands[1], not_(operands[0])))
+            first, second = (operand(False) for operand in operands)
+            return differ(first, second, is_negated=is_negated)
+
+
+def _difference(first: Operand, second: Operand, *, is_negated: bool) -> ColumnElement[bool]:
+    if is_negated:
+        return any_of([first(True), second(False)])
+    return all_of([first(False), second(True)])
 
 
 def decide(operation: SegmentOperation, found: Sequence[bool]) -> bool:

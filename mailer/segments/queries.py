@@ -146,7 +146,7 @@ def _resolver(session: Session, today: date) -> Resolver:
     )
 
 
-def _no_membership(name: int | str) -> ColumnElement[bool]:
+def _no_membership(name: int | str, _is_negated: bool) -> ColumnElement[bool]:  # noqa: FBT001 - as the compiler calls it
     raise InputError(f"the segment {name!r} cannot be asked about here")
 
 

@@ -7,21 +7,22 @@ name only among those in use.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, not_, select
 
 from mailer.errors import ConflictError, InputError
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import Segment, SegmentMember
-from mailer.segments.algebra import combine
+from mailer.segments.algebra import Operand, combine
 from mailer.segments.compile.conditions import Condition, RuleContext
 from mailer.segments.compile.groups import compile_group
 from mailer.segments.rules import parse_rule
-from mailer.segments.tree import Group, Line, iter_lines
+from mailer.segments.tree import Group, Line, depth_of, iter_lines
 from mailer.statuses import FieldType, SegmentKind, SegmentOperation
 
 MAX_CONDITIONS = 2000
 MAX_VALUES = 20_000
 MAX_PATH = 20
+MAX_LEVELS = 60
 Source = Segment | Group
 """What has members: a stored segment, or a rule that nobody stored."""
 
@@ -53,11 +54,12 @@ class Resolver:
     find: Callable[[int | str], Segment]
     list_inputs: Callable[[int], Sequence[Segment]]
     path: tuple[str, ...] = ()
+    levels: int = 0
     seen: frozenset[int] = frozenset()
     budget: Budget = field(default_factory=Budget)
 
-    def condition_of(self, source: Source) -> Condition:
-        """Return the condition of being a member.
+    def condition_of(self, source: Source, *, is_negated: bool = False) -> Condition:
+        """Return the condition of being a member, or its opposite.
 
         Raises:
             ConflictError: segments go round in a circle, shown with the path.
@@ -66,17 +68,32 @@ class Resolver:
         """
         if isinstance(source, Group):
             self.budget.take(iter_lines(source))
-            return compile_group(source, self.line_context())
+            inner = self.deeper(depth_of(source))
+            return compile_group(source, inner.line_context(), is_negated=is_negated)
         inner = self.enter(source)
         match SegmentKind(source.kind):
             case SegmentKind.STATIC:
                 self.budget.take(())
-                return is_listed(source.id)
+                return not_(is_listed(source.id)) if is_negated else is_listed(source.id)
             case SegmentKind.DYNAMIC:
-                return inner.condition_of(inner.rule_of(source))
+                return inner.condition_of(inner.rule_of(source), is_negated=is_negated)
             case SegmentKind.COMBINED:
-                operands = [inner.condition_of(operand) for operand in inner.list_inputs(source.id)]
-                return combine(SegmentOperation(str(source.operation)), operands)
+                operation = SegmentOperation(str(source.operation))
+                operands = [inner.operand(segment) for segment in inner.list_inputs(source.id)]
+                return combine(operation, operands, is_negated=is_negated)
+
+    def operand(self, segment: Segment) -> Operand:
+        """Return a segment as an operand of a set operation."""
+        return lambda is_negated: self.condition_of(segment, is_negated=is_negated)
+
+    def deeper(self, levels: int) -> "Resolver":
+        """Return the resolver `levels` further down; InputError where that is deeper than an engine reads."""
+        if self.levels + levels > MAX_LEVELS:
+            raise InputError(
+                f"with the segments it names this is nested more than {MAX_LEVELS} deep",
+                mend="make one of the segments static",
+            )
+        return replace(self, levels=self.levels + levels)
 
     def enter(self, segment: Segment) -> "Resolver":
         """Return the resolver of what `segment` is made of."""
@@ -88,7 +105,7 @@ class Resolver:
                 f"segments name each other more than {MAX_PATH} deep: " + " > ".join(path),
                 mend="make one of them static",
             )
-        return replace(self, path=path, seen=self.seen | {segment.id})
+        return replace(self.deeper(1), path=path, seen=self.seen | {segment.id})
 
     def rule_of(self, segment: Segment) -> Group:
         """Return the tree of a dynamic segment's rule."""
@@ -96,7 +113,10 @@ class Resolver:
 
     def line_context(self) -> RuleContext:
         """Return the context in which lines may ask about segments."""
-        return replace(self.context, membership=lambda name: self.condition_of(self.find(name)))
+        return replace(self.context, membership=self._membership)
+
+    def _membership(self, name: int | str, is_negated: bool) -> Condition:  # noqa: FBT001 - as the compiler calls it
+        return self.condition_of(self.find(name), is_negated=is_negated)
 
 
 def is_listed(segment_id: int) -> Condition:

@@ -139,3 +139,8 @@ def iter_lines(group: Group) -> Sequence[Line]:
     for item in group.items:
         found += [item] if isinstance(item, Line) else iter_lines(item)
     return found
+
+
+def depth_of(item: Line | Group) -> int:
+    """Return how many groups lie within each other; 0 for a line."""
+    return 0 if isinstance(item, Line) else 1 + max((depth_of(inner) for inner in item.items), default=0)

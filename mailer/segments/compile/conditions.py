@@ -23,12 +23,15 @@ _NEGATIONS = {
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What a rule means depends on: the day, the zone, the engine, and other segments by id or name."""
+    """What a rule means depends on: the day, the zone, the engine, other segments.
+
+    `membership(name, is_negated)` is the condition of being in a segment, by id or name, or its opposite.
+    """
 
     today: date
     zone: str
     is_sqlite: bool
-    membership: Callable[[int | str], Condition]
+    membership: Callable[[int | str, bool], Condition]
 
 
 def signed(op: str, positive: Callable[[str], Condition]) -> Condition:
