@@ -1,4 +1,4 @@
-"""Segments: the list, one with its sentence and live count, the editors of rules and set operations, members."""
+"""Segments: the list, one with its sentence and people, the editors of rules and set operations."""
 
 import csv
 import io
@@ -8,27 +8,31 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
-from mailer.contacts.queries import list_by_email
 from mailer.context import Context
-from mailer.errors import InputError, MailerError
+from mailer.errors import MailerError
 from mailer.schema.segments import Segment
 from mailer.segments import queries, service
-from mailer.segments.queries import Source
+from mailer.segments.listing import SORTS, ListQuery, list_lines, list_namesakes
+from mailer.segments.parts import list_branches
+from mailer.segments.recipes import RECIPES, Recipe
+from mailer.segments.rules import parse_json
+from mailer.segments.uses import list_uses
+from mailer.segments.views.live import figures, look, read_operation, today, viewer
+from mailer.segments.views.members import member_page
 from mailer.segments.views.words import rule_words
+from mailer.segments.visibility import get_visible, list_visible
 from mailer.statuses import SegmentKind, SegmentOperation
 from mailer.web.access import MARKETING, access, who
-from mailer.web.formats import zone_name
-from mailer.web.requests import app_context, done, form_text, page_with_problems, problems_of
+from mailer.web.requests import app_context, done, form_text, page_with_problems
 
 pages = Blueprint("segments", __name__, url_prefix="/segments")
-EMPTY_RULE = {"version": 1, "all": [{"field": "category", "op": "equals", "value": ""}]}
+_EMPTY_RULE: dict[str, Any] = {"version": 1, "all": []}
 _EDIT = "admin/segments/edit.html"
 
 
@@ -36,18 +40,31 @@ _EDIT = "admin/segments/edit.html"
 @access()
 def index() -> ResponseReturnValue:
     """List the segments; counts come one by one, live."""
+    wanted = _list_query()
     with app_context().read() as session:
-        segments = queries.list_segments(session)
-    return render_template("admin/segments/index.html", segments=segments)
+        lines, people = list_lines(session, wanted, viewer()), list_staff(session)
+    is_filtered = bool(wanted.search or wanted.kind or wanted.owner or wanted.is_archived)
+    return render_template(
+        "admin/segments/index.html", lines=lines, wanted=wanted, people=people, is_filtered=is_filtered,
+        sorts=_sorts(), recipes=_recipes(),
+    )  # fmt: skip
 
 
 @pages.get("/new")
 @access(*MARKETING)
 def new() -> ResponseReturnValue:
-    """Show an empty editor; `?kind=` says of what."""
+    """Show an empty editor; `?kind=` says of what, `?recipe=` begins with a ready rule."""
     kind = request.args.get("kind", "")
     kind = kind if kind in set(SegmentKind) else SegmentKind.DYNAMIC.value
-    values = {"name": "", "description": "", "rule": json.dumps(EMPTY_RULE, indent=2), "operation": "", "inputs": []}
+    recipe = next((one for one in RECIPES if one.name == request.args.get("recipe")), None)
+    rule = recipe.rule if recipe else _EMPTY_RULE
+    values = {
+        "name": _free_name(recipe) if recipe else "",
+        "description": recipe.description if recipe else "",
+        "rule": json.dumps(rule, indent=2),
+        "operation": SegmentOperation.INTERSECTION.value,
+        "inputs": [],
+    }
     with app_context().read() as session:
         return render_template(_EDIT, segment=None, kind=kind, values=values, **_editor(session))
 
@@ -62,16 +79,19 @@ def create() -> ResponseReturnValue:
             case SegmentKind.STATIC:
                 segment = service.create_static(ctx, values["name"], by=by)
             case SegmentKind.COMBINED:
-                operation = _operation(values["operation"])
+                operation = read_operation(values["operation"])
                 segment = service.create_combined(ctx, values["name"], operation, values["inputs"], by=by)
             case _:
-                rule = _read_json(values["rule"])
+                rule = parse_json(values["rule"])
                 segment = service.create_dynamic(ctx, values["name"], rule, description=values["description"], by=by)
+        if values["description"] and segment.description != values["description"]:
+            segment = service.update_segment(ctx, segment.id, description=values["description"])
     except MailerError as error:
         with ctx.read() as session:
             return page_with_problems(
                 _EDIT, error, segment=None, kind=values["kind"], values=values, **_editor(session)
             )
+    _warn_of_namesakes(ctx, segment)
     return done(_("The segment is saved."), _address(segment))
 
 
@@ -81,15 +101,19 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show a segment: its sentence, who is in, who uses it."""
     ctx = app_context()
     with ctx.read() as session:
-        segment = queries.get_by_public_id(session, public_id)
+        segment = get_visible(session, public_id, viewer())
         values = {
             "segment": segment,
-            "uses": queries.list_uses(session, segment.id),
-            "inputs": queries.list_inputs(session, segment.id),
+            "uses": list_uses(session, segment.id),
             "people": list_staff(session),
-            "today": ctx.clock.today(zone_name()),
-            **_live(session, segment),
+            "today": today(),
+            **look(session, segment),
+            **member_page(session, segment),
         }
+        if segment.kind == SegmentKind.COMBINED:
+            inputs = list(queries.list_inputs(session, segment.id))
+            values |= {"branches": _branches(session, segment)}
+            values |= {"parts": figures(session, read_operation(str(segment.operation)), inputs)}
     return render_template("admin/segments/show.html", **values)
 
 
@@ -98,24 +122,12 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
 def count(public_id: uuid.UUID) -> ResponseReturnValue:
     """Return the number of members as text, for the list."""
     with app_context().read() as session:
-        segment = queries.get_by_public_id(session, public_id)
+        segment = get_visible(session, public_id, viewer())
         try:
-            number = queries.count_members(session, segment, _today())
+            number = queries.count_members(session, segment, today())
         except MailerError as error:
             return render_template("admin/segments/count.html", number=None, problem=error.message)
     return render_template("admin/segments/count.html", number=number, problem="")
-
-
-@pages.post("/preview")
-@access(*MARKETING)
-def preview() -> ResponseReturnValue:
-    """Return sentence, count and ten people of the rule in the editor, or what is wrong with it."""
-    with app_context().read() as session:
-        try:
-            shown = _live(session, queries.read_rule(session, _read_json(form_text("rule"))))
-        except MailerError as error:
-            return render_template("admin/segments/live.html", problems=problems_of(error))
-    return render_template("admin/segments/live.html", **shown)
 
 
 @pages.get("/<uuid:public_id>/edit")
@@ -123,15 +135,15 @@ def preview() -> ResponseReturnValue:
 def edit(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show the editor of a segment."""
     with app_context().read() as session:
-        segment = queries.get_by_public_id(session, public_id)
+        segment = get_visible(session, public_id, viewer())
         values = {
             "name": segment.name,
             "description": segment.description,
             "rule": json.dumps(segment.rule, indent=2) if segment.rule else "",
             "operation": segment.operation or "",
-            "inputs": [operand.name for operand in queries.list_inputs(session, segment.id)],
+            "inputs": [str(operand.id) for operand in queries.list_inputs(session, segment.id)],
         }
-        return render_template(_EDIT, segment=segment, kind=segment.kind, values=values, **_editor(session))
+        return render_template(_EDIT, segment=segment, kind=segment.kind, values=values, **_editor(session, segment))
 
 
 @pages.post("/<uuid:public_id>")
@@ -140,18 +152,18 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
     """Change a segment; its kind stays."""
     ctx, values = app_context(), _form_values()
     with ctx.read() as session:
-        segment = queries.get_by_public_id(session, public_id)
+        segment = get_visible(session, public_id, viewer())
     try:
         changes: dict[str, Any] = {"name": values["name"], "description": values["description"]}
         if segment.kind == SegmentKind.DYNAMIC:
-            changes["rule"] = _read_json(values["rule"])
+            changes["rule"] = parse_json(values["rule"])
         elif segment.kind == SegmentKind.COMBINED:
-            changes |= {"operation": _operation(values["operation"]), "inputs": values["inputs"]}
-        service.update_segment(ctx, segment.id, **changes)
+            changes |= {"operation": read_operation(values["operation"]), "inputs": values["inputs"]}
+        service.update_segment(ctx, segment.id, **changes, by=who().id)
     except MailerError as error:
         with ctx.read() as session:
             return page_with_problems(
-                _EDIT, error, segment=segment, kind=segment.kind, values=values, **_editor(session)
+                _EDIT, error, segment=segment, kind=segment.kind, values=values, **_editor(session, segment)
             )
     return done(_("Saved."), _address(segment))
 
@@ -161,7 +173,7 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
 def convert(public_id: uuid.UUID) -> ResponseReturnValue:
     """Freeze the members of today into a static segment."""
     ctx = app_context()
-    segment = service.convert_to_static(ctx, _id_of(public_id))
+    segment = service.convert_to_static(ctx, _id_of(public_id), by=who().id)
     return done(_("The members of today are its list now."), _address(segment))
 
 
@@ -169,47 +181,8 @@ def convert(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def delete(public_id: uuid.UUID) -> ResponseReturnValue:
     """Delete a segment that nobody uses."""
-    service.delete_segment(app_context(), _id_of(public_id))
+    service.delete_segment(app_context(), _id_of(public_id), by=who().id)
     return done(_("The segment is deleted."), url_for("segments.index"))
-
-
-@pages.post("/<uuid:public_id>/members")
-@access(*MARKETING)
-def add_members(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Add people to a static segment by their addresses, one a line."""
-    ctx, segment_id = app_context(), _id_of(public_id)
-    lines = [line.strip() for line in form_text("emails").replace(",", "\n").splitlines() if line.strip()]
-    added, unknown = service.add_by_addresses(ctx, segment_id, lines, by=who().id)
-    text = ngettext("%(num)d person added.", "%(num)d people added.", added)
-    if unknown:
-        text += "\n" + _("Not found: %(list)s", list=", ".join(unknown[:10]))
-    return done(text, url_for("segments.show", public_id=public_id), kind="warning" if unknown else "success")
-
-
-@pages.post("/<uuid:public_id>/members/remove")
-@access(*MARKETING)
-def remove_member(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Take one person out of a static segment."""
-    text = form_text("contact")
-    removed = service.take_out(app_context(), _id_of(public_id), [int(text)] if text.isdecimal() else [])
-    return done(
-        ngettext("%(num)d person taken out.", "%(num)d people taken out.", removed),
-        url_for("segments.show", public_id=public_id),
-    )
-
-
-@pages.get("/<uuid:public_id>/explain")
-@access()
-def explain(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Return why a contact is in or not, line by line."""
-    email = request.args.get("email", "").strip()
-    with app_context().read() as session:
-        segment = queries.get_by_public_id(session, public_id)
-        found = list_by_email(session, email) if email else []
-        contact = found[0] if found else None
-        reasons = queries.list_reasons(session, segment, contact.id, _today()) if contact else []
-        is_in = queries.is_member(session, segment, contact.id, _today()) if contact else False
-    return render_template("admin/segments/explain.html", email=email, contact=contact, reasons=reasons, is_in=is_in)
 
 
 @pages.get("/<uuid:public_id>/members.csv")
@@ -217,16 +190,16 @@ def explain(public_id: uuid.UUID) -> ResponseReturnValue:
 def export(public_id: uuid.UUID) -> ResponseReturnValue:
     """Return the members as CSV."""
     with app_context().read() as session:
-        segment = queries.get_by_public_id(session, public_id)
-    response = Response(_csv(app_context(), segment, _today()), mimetype="text/csv")
+        segment = get_visible(session, public_id, viewer())
+    response = Response(_csv(app_context(), segment, today()), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="segment-{segment.id}.csv"'
     return response
 
 
-def _csv(ctx: Context, segment: Segment, today: date) -> Iterator[str]:
+def _csv(ctx: Context, segment: Segment, day: date) -> Iterator[str]:
     yield "id,email,first_name,last_name\n"
     with ctx.read() as session:
-        for member in queries.iter_members(session, segment, today):
+        for member in queries.iter_members(session, segment, day):
             buffer = io.StringIO()
             names = [_plain(text) for text in (member.email or "", member.first_name, member.last_name)]
             csv.writer(buffer).writerow([member.id, *names])
@@ -238,29 +211,82 @@ def _plain(text: str) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
-def _live(session: Session, source: Source) -> dict[str, Any]:
-    """Return what is shown of a segment or an unsaved rule; a problem instead of figures where it cannot be asked."""
+# ------------------------------------------------------------------ what pages are made of
+
+
+def _list_query() -> ListQuery:
+    args = request.args
+    owner, sort = args.get("owner", ""), args.get("sort", "")
+    return ListQuery(
+        search=args.get("q", "").strip()[:200],
+        kind=args.get("kind", ""),
+        owner=int(owner) if owner.isdecimal() else None,
+        is_archived=args.get("archived") == "1",
+        sort=sort if sort in SORTS else "name",
+    )
+
+
+def _sorts() -> list[tuple[str, str]]:
+    words = {"name": _("name"), "changed": _("last changed"), "created": _("newest"), "uses": _("most used")}
+    return [(name, words[name]) for name in SORTS]
+
+
+def _recipes() -> list[tuple[Recipe, str]]:
+    """Return the ready rules with the address of an editor that begins with each."""
+    return [(recipe, url_for("segments.new", recipe=recipe.name)) for recipe in RECIPES]
+
+
+def _free_name(recipe: Recipe) -> str:
+    """Return the recipe's name, marked where a segment has it already."""
+    with app_context().read() as session:
+        taken = list_namesakes(session, recipe.name, None, viewer())
+    return _("%(name)s (my version)", name=recipe.name) if taken else recipe.name
+
+
+def _warn_of_namesakes(ctx: Context, segment: Segment) -> None:
+    with ctx.read() as session:
+        if list_namesakes(session, segment.name, segment.id, viewer()):
+            flash(_("Another segment has the same name: “%(name)s”.", name=segment.name), "warning")
+
+
+def _branches(session: Session, segment: Segment) -> list[Any]:
     try:
-        return {
-            "sentence": queries.describe_segment(session, source),
-            "number": queries.count_members(session, source, _today()),
-            "sample": queries.list_sample(session, source, _today()),
-        }
-    except MailerError as error:
-        return {"problems": problems_of(error), "sentence": "", "number": None, "sample": []}
+        return list_branches(session, segment)
+    except MailerError:
+        return []  # the figures beside it say what is wrong
 
 
-def _editor(session: Session) -> dict[str, Any]:
-    return {"words": rule_words(session), "segments": queries.list_segments(session), "operations": _operations()}
+def _editor(session: Session, segment: Segment | None = None) -> dict[str, Any]:
+    others = [one for one in list_visible(session, viewer()) if segment is None or one.id != segment.id]
+    return {
+        "words": rule_words(session, viewer()),
+        "combinable": [{"id": one.id, "name": one.name, "kind": one.kind} for one in others],
+        "combined_texts": _combined_texts(),
+        "operations": _operations(),
+        "recipes": _recipes(),
+        "people": list_staff(session),
+    }
 
 
-def _operations() -> list[tuple[str, str]]:
+def _combined_texts() -> dict[str, str]:
+    return {
+        "segments": _("Segments"),
+        "choose": _("choose a segment"),
+        "nothing_found": _("No segment is called so."),
+        "remove_value": _("Take %(value)s out"),
+        "order": _("In this order: %(list)s"),
+        "swap": _("Turn the order round"),
+    }
+
+
+def _operations() -> list[tuple[str, str, str]]:
+    """Return the set operations with their names and a word on each."""
     return [
-        (SegmentOperation.INTERSECTION.value, _("in all of them")),
-        (SegmentOperation.UNION.value, _("in any of them")),
-        (SegmentOperation.ONLY_FIRST.value, _("only in the first of two")),
-        (SegmentOperation.ONLY_SECOND.value, _("only in the second of two")),
-        (SegmentOperation.EXACTLY_ONE.value, _("in exactly one of two")),
+        (SegmentOperation.INTERSECTION.value, _("in all of them"), _("who is in every one")),
+        (SegmentOperation.UNION.value, _("in any of them"), _("who is in at least one")),
+        (SegmentOperation.ONLY_FIRST.value, _("only in the first"), _("in the first and not in the second")),
+        (SegmentOperation.ONLY_SECOND.value, _("only in the second"), _("in the second and not in the first")),
+        (SegmentOperation.EXACTLY_ONE.value, _("in exactly one"), _("in one of the two, not in both")),
     ]
 
 
@@ -270,26 +296,10 @@ def _form_values() -> dict[str, Any]:
     return values
 
 
-def _read_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = _("line %(line)d, column %(column)d", line=error.lineno, column=error.colno)
-        raise InputError(_("this is not JSON: %(what)s", what=error.msg), where=f"rule, {place}") from error
-
-
-def _operation(text: str) -> SegmentOperation:
-    return SegmentOperation(text) if text in set(SegmentOperation) else SegmentOperation.INTERSECTION
-
-
 def _id_of(public_id: uuid.UUID) -> int:
     with app_context().read() as session:
-        return queries.get_by_public_id(session, public_id).id
+        return get_visible(session, public_id, viewer()).id
 
 
 def _address(segment: Segment) -> str:
     return url_for("segments.show", public_id=segment.public_id)
-
-
-def _today() -> date:
-    return app_context().clock.today(zone_name())

@@ -1,6 +1,9 @@
-"""The words of the rule builder: what fields and operators are called, and which choices a field has."""
+"""The words of the rule builder, as data: what can be asked, by which operators, with which values.
 
-from collections.abc import Sequence
+The builder knows shapes of values and parts of them, nothing else: a field added in fields.py appears without script.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flask_babel import gettext as _
@@ -9,176 +12,211 @@ from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
 from mailer.consent.queries import list_topics
-from mailer.schema.contacts import Activity, ContactField, Tag
-from mailer.segments.fields import FIELDS, OPERATORS, Kind
-from mailer.segments.periods import Unit
-from mailer.segments.queries import list_segments
-from mailer.statuses import Basis, FieldType, Permission, SuppressionReason
+from mailer.contacts.queries import list_fields
+from mailer.schema.campaigns import Campaign
+from mailer.schema.contacts import ContactField
+from mailer.segments.fields import CLOSED_WORDS, FIELDS, OPERATORS, Kind
+from mailer.segments.periods import DateOp
+from mailer.segments.suggestions import COUNTED_FIELDS, list_kinds
+from mailer.segments.views import labels
+from mailer.segments.visibility import Viewer, list_visible
+from mailer.statuses import FieldType, FollowUpKind, FollowUpOutcome, FollowUpStatus, SuppressionReason
 
-_MANY = 300
+Choice = Mapping[str, Any]
+_SHAPES = {DateOp.BEFORE: "day", DateOp.ON: "day", DateOp.AFTER: "day", DateOp.BETWEEN: "days"}
+_NOTHING = (DateOp.TODAY, DateOp.BEFORE_TODAY, DateOp.AFTER_TODAY)
+_FIRST = {Kind.TEXT: "contains", Kind.NUMBER: ">=", Kind.DATE: DateOp.THIS_AND_PREVIOUS.value}
+_TYPED = (FieldType.TEXT, FieldType.CHOICE, FieldType.TAGS)
 
 
-def rule_words(session: Session) -> dict[str, Any]:
-    """Return what the builder needs, as JSON: fields with their operators and choices, units, texts."""
-    choices = _choices(session)
-    fields = [_field(name, kind, choices.get(name)) for name, kind in FIELDS.items()]
-    own = session.scalars(select(ContactField).where(ContactField.archived_at.is_(None)).order_by(ContactField.label))
-    fields += [_own(row) for row in own]
+def rule_words(session: Session, viewer: Viewer | None = None) -> dict[str, Any]:
+    """Return what the builder needs, as JSON: fields with operators, choices and parts; units, periods, texts."""
+    choices = _choices(session, viewer)
+    fields = [_ours(name, kind, choices.get(name)) for name, kind in FIELDS.items()]
+    fields += [_own(row) for row in list_fields(session)]
+    fields += [_of_kind(kind) for kind in list_kinds(session)]
+    order = {name: number for number, name in enumerate(labels.group_labels().values())}
     return {
-        "fields": sorted(fields, key=lambda field: (_GROUP_ORDER.index(field["order"]), field["label"])),
-        "units": [{"value": unit.value, "label": label} for unit, label in _units()],
-        "kinds": list(session.scalars(select(Activity.kind).distinct().limit(50))),
-        "text": _texts(),
+        "fields": sorted(fields, key=lambda field: (order[field["group"]], field["label"].casefold())),
+        "units": [{"value": unit.value, "one": one, "label": several} for unit, one, several in labels.unit_words()],
+        "periods": [
+            {"value": op, "label": label, "shape": _period_shape(DateOp(op))}
+            for op, label in labels.period_words().items()
+        ],
+        "numbers": _listed(labels.number_words().items()),
+        "tests": _listed([*labels.number_words().items(), *_text_tests()]),
+        "campaigns": _campaign_names(session),
+        "text": labels.builder_texts(),
     }
 
 
-_GROUP_ORDER = ("person", "own", "company", "behavior", "consent")
+def _listed(pairs: Iterable[tuple[str, str]]) -> list[Choice]:
+    return [{"value": value, "label": label} for value, label in pairs]
 
 
-def _field(name: str, kind: Kind, choices: Sequence[tuple[str, str]] | None) -> dict[str, Any]:
-    return _line(name, _field_label(name), kind, _group(name, kind), choices)
+def _text_tests() -> list[tuple[str, str]]:
+    names = labels.operator_words(Kind.TEXT)
+    return [(op, names[op]) for op in ("equals", "not_equals", "contains", "not_contains", "starts_with", "ends_with")]
+
+
+def _period_shape(op: DateOp) -> str:
+    return "nothing" if op in _NOTHING else _SHAPES.get(op, "relative")
+
+
+def _campaign_names(session: Session) -> dict[int, str]:
+    """Names of campaigns that a rule may hold by id, the newest; others are shown by their id."""
+    rows = session.execute(select(Campaign.id, Campaign.name).order_by(Campaign.id.desc()).limit(500))
+    return {number: name for number, name in rows}
+
+
+# ------------------------------------------------------------------ fields
+
+
+def _ours(name: str, kind: Kind, choices: Sequence[Choice] | None) -> dict[str, Any]:
+    label, hint = labels.field_words(name)
+    group = labels.group_labels()[labels.group_of(name, kind)]
+    has_values = name in COUNTED_FIELDS or kind in (Kind.SEGMENT, Kind.TOPIC) or name == "email"
+    first = "is_one_of" if name in COUNTED_FIELDS - {"first_name", "last_name", "title"} else None
+    return _field(name, label, kind, group, hint=hint, choices=choices, values=has_values, first=first)
 
 
 def _own(row: ContactField) -> dict[str, Any]:
-    choices = [(choice, choice) for choice in row.choices] if row.type == FieldType.CHOICE else None
-    return _line(row.key, row.label, Kind(row.type), "own", choices)
+    kind = Kind(row.type)
+    choices = _listed((str(choice), str(choice)) for choice in row.choices) if row.type == FieldType.CHOICE else None
+    more: dict[str, Any] = {"choices": choices, "values": row.type in _TYPED, "also": [f"own.{row.key}"]}
+    name = f"own.{row.key}" if row.key in FIELDS else row.key
+    first = "is_one_of" if row.type == FieldType.TEXT else None
+    return _field(name, row.label, kind, labels.group_labels()["own"], keywords=row.key, first=first, **more)
 
 
-def _line(name: str, label: str, kind: Kind, group: str, choices: Sequence[tuple[str, str]] | None) -> dict[str, Any]:
-    labels = _operators()
+def _of_kind(kind: str) -> dict[str, Any]:
+    """Return an entry of the picker for one kind of activity, "Purchase": what people look for is not "activity"."""
+    label = kind.replace("_", " ").capitalize()
+    group = labels.group_labels()["activity"]
+    hint = _("how often, how much, when; or none of it")
+    return _field("activity", label, Kind.ACTIVITY, group, hint=hint, preset={"kind": kind}, id=f"activity:{kind}")
+
+
+def _field(name: str, label: str, kind: Kind, group: str, *, first: str | None = None, **more: Any) -> dict[str, Any]:
+    names = labels.operator_words(kind)
     return {
+        "id": name,
         "name": name,
         "label": label,
-        "group": _groups()[group],
-        "order": group,
+        "group": group,
         "type": kind.value,
+        "first": first or _FIRST.get(kind),
         "ops": [
-            {"name": op, "label": str(labels.get(op, op.replace("_", " "))), "value": shape.value}
+            {"name": op, "label": names.get(op, op.replace("_", " ")), "value": shape.value}
             for op, shape in OPERATORS[kind].items()
         ],
-        "choices": [{"value": value, "label": text} for value, text in choices] if choices else None,
+        "parts": _parts(name, kind),
+        **{key: value for key, value in more.items() if value},
     }
 
 
-def _group(name: str, kind: Kind) -> str:
-    if name.startswith("company"):
-        return "company"
-    if kind in (Kind.BEHAVIOR, Kind.ACTIVITY, Kind.SEGMENT):
-        return "behavior"
-    if kind in (Kind.TOPIC, Kind.SUPPRESSED) or name in ("permission", "basis", "consent_source", "do_not_mail"):
-        return "consent"
-    return "person"
-
-
-def _choices(session: Session) -> dict[str, list[tuple[str, str]]]:
-    people = [(person.email, person.name or person.email) for person in list_staff(session)]
-    tags = session.scalars(select(Tag.name).order_by(Tag.name).limit(_MANY))
+def _choices(session: Session, viewer: Viewer | None) -> dict[str, list[Choice]]:
+    people = _listed((person.email, person.name or person.email) for person in list_staff(session))
+    closed = {name: _listed((word, _spelt(word)) for word in words) for name, words in CLOSED_WORDS.items()}
     return {
+        **closed,
         "owner": people,
         "company.owner": people,
-        "topic": [(topic.name, topic.name) for topic in list_topics(session)],
-        "segment": [(segment.name, segment.name) for segment in list_segments(session)[:_MANY]],
-        "permission": [(word.value, word.value) for word in Permission],
-        "basis": [(word.value, word.value.replace("_", " ")) for word in Basis],
-        "suppressed": [(word.value, word.value.replace("_", " ")) for word in SuppressionReason],
-        "tags": [(tag, tag) for tag in tags],
+        "topic": _listed((topic.name, topic.name) for topic in list_topics(session)),
+        "segment": [{"value": one.id, "label": one.name} for one in list_visible(session, viewer)],
     }
 
 
-def _groups() -> dict[str, str]:
-    return {
-        "person": _("Person"),
-        "own": _("Own fields"),
-        "company": _("Company"),
-        "behavior": _("What they did"),
-        "consent": _("Permission"),
+def _spelt(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def closed_choices(session: Session, field: str) -> list[tuple[str, str]] | None:
+    """Return every choice of a field whose values are a closed list, as value and label; None for other fields."""
+    if field in CLOSED_WORDS:
+        return [(word, _spelt(word)) for word in CLOSED_WORDS[field]]
+    if field == "suppressed":
+        return [(word.value, _spelt(word)) for word in SuppressionReason]
+    if field in ("owner", "company.owner"):
+        return [(person.email, person.name or person.email) for person in list_staff(session)]
+    key = field.removeprefix("own.")
+    own = [row for row in list_fields(session) if row.key == key and row.type == FieldType.CHOICE]
+    return [(str(choice), str(choice)) for choice in own[0].choices] if own and field not in FIELDS else None
+
+
+# ------------------------------------------------------------------ parts of a value
+
+
+def _parts(name: str, kind: Kind) -> list[dict[str, Any]]:
+    """Return the parts that the value of a field has, in the order of use; rare ones wait behind a button."""
+    if kind is Kind.BEHAVIOR:
+        return _behavior_parts(name)
+    makers: dict[Kind, Callable[[], list[dict[str, Any]]]] = {
+        Kind.ACTIVITY: _activity_parts,
+        Kind.FOLLOW_UP: _follow_up_parts,
+        Kind.TOPIC: _topic_parts,
+        Kind.SUPPRESSED: _suppression_parts,
+        Kind.CONSENT: lambda: [_part("period", _("when"), "period", _("ever"))],
     }
+    return makers[kind]() if kind in makers else []
 
 
-def _field_label(name: str) -> str:
-    labels = {
-        "email": _("Address"),
-        "sent": _("Mail sent"),
-        "opened": _("Mail opened"),
-        "clicked": _("Link clicked"),
-        "bounced": _("Mail bounced"),
-        "complained": _("Complaint"),
-        "activity": _("Activity (purchase, seminar …)"),
-        "segment": _("Other segment"),
-        "topic": _("Topic"),
-        "suppressed": _("Suppressed"),
-        "created_at": _("Added on"),
-        "updated_at": _("Changed on"),
-    }
-    return str(labels.get(name) or name.replace(".", ": ").replace("_", " ").capitalize())
+def _part(name: str, label: str, editor: str, none: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": name, "label": label, "editor": editor, "none": none, **more}
 
 
-def _operators() -> dict[str, str]:
-    return {
-        "equals": _("is"),
-        "not_equals": _("is not"),
-        "is_exactly": _("is exactly (case)"),
-        "is_not_exactly": _("is not exactly (case)"),
-        "not_contains": _("does not contain"),
-        "not_starts_with": _("does not start with"),
-        "not_ends_with": _("does not end with"),
-        "=": _("is"),
-        "<>": _("is not"),
-        "<": _("is less than"),
-        "<=": _("is at most"),
-        ">": _("is more than"),
-        ">=": _("is at least"),
-        "this": _("in this …"),
-        "previous": _("in the previous …"),
-        "next": _("in the next …"),
-        "this_and_previous": _("in this and the previous …"),
-        "this_and_next": _("in this and the next …"),
-        "in": _("in"),
-        "not_in": _("not in"),
-        "did": _("yes"),
-        "did_not": _("no"),
-        "has": _("there is"),
-        "has_not": _("there is none"),
-        "not_subscribed": _("is not subscribed to"),
-        "subscribed": _("is subscribed to"),
-    }
+def _behavior_parts(name: str) -> list[dict[str, Any]]:
+    found = [_part("campaign", _("campaign"), "campaigns", _("any mail"))]
+    if name == "clicked":
+        found.append(_part("link", _("link"), "link", _("any link")))
+    if name == "bounced":
+        kinds = _listed([("hard", _("hard: the address is dead")), ("soft", _("soft: for now"))])
+        found.append(_part("kind", _("kind"), "choice", _("hard or soft"), options=kinds))
+    found.append(_part("period", _("when"), "period", _("ever")))
+    found.append(_part("count", _("how often"), "test", _("at least once"), is_rare=True))
+    if name in ("opened", "clicked"):
+        found.append(_part("machine", _("count machines such as scanners, too"), "flag", is_rare=True))
+    return found
 
 
-def _units() -> list[tuple[Unit, str]]:
+def _topic_parts() -> list[dict[str, Any]]:
     return [
-        (Unit.DAY, _("days")),
-        (Unit.WEEK, _("weeks")),
-        (Unit.MONTH, _("months")),
-        (Unit.QUARTER, _("quarters")),
-        (Unit.HALF_YEAR, _("half-years")),
-        (Unit.YEAR, _("years")),
+        _part("topic", _("topics"), "choices", _("choose"), source="topic", options=[], is_main=True),
+        _part("period", _("when"), "period", _("ever"), is_rare=True),
     ]
 
 
-def _texts() -> dict[str, str]:
-    return {
-        "all": _("All of these"),
-        "any": _("Any of these"),
-        "none": _("None of these"),
-        "group": _("How the lines belong together"),
-        "field": _("Field"),
-        "operator": _("Operator"),
-        "value": _("Value"),
-        "from": _("From"),
-        "to": _("To"),
-        "count": _("How many"),
-        "unit": _("Unit"),
-        "add_line": _("Line"),
-        "add_group": _("Group"),
-        "remove_line": _("Remove this line"),
-        "remove_group": _("Remove this group"),
-        "ever": _("ever"),
-        "this_and_previous": _("in this and the previous"),
-        "previous": _("in the previous"),
-        "period": _("When"),
-        "at_least": _("At least how often"),
-        "times": _("times"),
-        "kind": _("Kind"),
-        "sum": _("Sum"),
-        "any_sum": _("any sum"),
-    }
+def _activity_parts() -> list[dict[str, Any]]:
+    return [
+        _part("kind", _("kind"), "kind", _("choose or type"), is_main=True),
+        _part("period", _("when"), "period", _("ever")),
+        _part("count", _("how often"), "test", _("at least once"), is_rare=True),
+        _part("sum", _("sum"), "test", _("any sum"), is_rare=True),
+        _part("amount", _("amount of each"), "test", _("any amount"), is_rare=True),
+        _part("currency", _("currency"), "short", _("any"), is_rare=True),
+        _part("data", _("own values"), "data", is_rare=True),
+    ]
+
+
+def _follow_up_parts() -> list[dict[str, Any]]:
+    def words(enum: Iterable[str]) -> list[Choice]:
+        return _listed((word, _spelt(word)) for word in enum)
+
+    return [
+        _part("outcome", _("outcome"), "choices", _("any"), options=words(FollowUpOutcome)),
+        _part("status", _("state"), "choices", _("any"), options=words(FollowUpStatus)),
+        _part("kind", _("kind"), "choices", _("any"), options=words(FollowUpKind), is_rare=True),
+        _part("campaign", _("campaign"), "campaigns", _("any"), is_rare=True),
+        _part("period", _("when"), "period", _("ever")),
+        _part("count", _("how often"), "test", _("at least once"), is_rare=True),
+    ]
+
+
+def _suppression_parts() -> list[dict[str, Any]]:
+    reasons = _listed((word, _spelt(word)) for word in SuppressionReason)
+    scopes = _listed([("all", _("everything")), ("topic", _("one topic"))])
+    return [
+        _part("reason", _("reason"), "choices", _("any"), source="suppressed", options=reasons, is_main=True),
+        _part("scope", _("for"), "choice", _("everything or a topic"), options=scopes, is_rare=True),
+        _part("period", _("since"), "period", _("ever"), is_rare=True),
+    ]
