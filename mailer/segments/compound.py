@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 def read_behavior(field: str, value: object) -> Behavior:
     """Return what a contact did with mails; nothing filled in: any mail, ever."""
-    data = read_object({} if value is None or value == "" else value, _BEHAVIOR_KEYS)
+    data = read_object({} if is_blank(value) else value, _BEHAVIOR_KEYS)
     kind = data.get("kind")
     if kind is not None and (field != "bounced" or kind not in ("hard", "soft")):
         raise InputError("only bounced has a kind: hard or soft", where=".kind")
@@ -104,7 +104,7 @@ def _any_test(value: object) -> NumberTest | TextTest | None:
 
 def read_follow_up(value: object) -> FollowUpTest:
     """Return which tasks are meant; nothing filled in: any task, ever."""
-    data = read_object({} if value is None or value == "" else value, _FOLLOW_UP_KEYS)
+    data = read_object({} if is_blank(value) else value, _FOLLOW_UP_KEYS)
     return FollowUpTest(
         outcomes=_words(data, "outcome", tuple(FollowUpOutcome)),
         statuses=_words(data, "status", tuple(FollowUpStatus)),
@@ -141,7 +141,7 @@ def _reasons(value: object) -> tuple[str, ...]:
 
 def read_consent(op: str, value: object) -> ConsentTest:
     """Return what for and since when; nothing filled in: e-marketing, whenever."""
-    data = read_object({} if value is None or value == "" else value, _CONSENT_KEYS)
+    data = read_object({} if is_blank(value) else value, _CONSENT_KEYS)
     if op == "never" and "period" in data:
         raise InputError("what never was has no period", where=".period")
     purposes = _words(data, "purpose", tuple(Purpose))
