@@ -85,11 +85,17 @@ def _postgresql_clock_in(element: FunctionElement[datetime], compiler: SQLCompil
 class Database:
     """One database and how to talk to it."""
 
-    def __init__(self, url: str, *, pool_size: int = 5, is_frugal: bool = False) -> None:
-        """Describe a database; `is_frugal`: little memory for SQLite's pages, for a process that reads few of them."""
+    def __init__(
+        self, url: str | URL, *, pool_size: int = 5, is_frugal: bool = False, has_large_temp: bool = False
+    ) -> None:
+        """Describe a database.
+
+        On SQLite `is_frugal` keeps few pages in memory, for a process that reads few of them; `has_large_temp` keeps
+        temporary tables in files, so that memory stays flat.
+        """
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        memory = _FRUGAL if is_frugal else _AMPLE
+        memory = (*(_FRUGAL if is_frugal else _AMPLE), f"temp_store={'FILE' if has_large_temp else 'MEMORY'}")
         self.engine = _sqlite_engine(self.url, memory) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
         self._writer = self.engine.execution_options(mailer_write=True)
 
@@ -108,6 +114,15 @@ class Database:
         """Open one reading transaction; nothing is ever committed."""
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
+
+    @contextmanager
+    def open_private(self, *, has_large_temp: bool = False) -> Iterator["Database"]:
+        """Yield this database through one connection of the caller's own: for temporary tables and attached files."""
+        private = Database(self.url, pool_size=1, has_large_temp=has_large_temp)
+        try:
+            yield private
+        finally:
+            private.dispose()
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -160,7 +175,6 @@ def _prepare_sqlite(connection: Any, memory: Sequence[str]) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "temp_store=MEMORY",
         *memory,
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -1,23 +1,27 @@
 """From a launched campaign to rows: freeze the content, then the audience, every refused contact with its reason.
 
-The audience is read from one snapshot and written in chunks of at most 2,000 rows, by contact id; the campaign's cursor
-moves with each chunk, so that a prepare that died goes on where it was, and two at once do not double anything.
+The audience is staged from one snapshot and written in chunks, by contact id; the campaign's cursor moves with each
+chunk, so that a prepare that died goes on where it was, and two at once do not double anything.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.campaigns import audience
-from mailer.campaigns.audience import Recipient
 from mailer.campaigns.gather import build_content_spec
+from mailer.campaigns.staging import (
+    find_chunk_end,
+    find_missing_batches,
+    message_select,
+    note_batches,
+    stage_audience,
+)
 from mailer.content.service import freeze_content
 from mailer.context import Context
 from mailer.delivery import service as delivery
 from mailer.delivery.claim import build_batch_row
-from mailer.delivery.policy import BATCH_SIZE
 from mailer.delivery.service import SendingSpec
 from mailer.log import get_logger
 from mailer.schema.campaigns import Campaign
@@ -26,6 +30,8 @@ from mailer.statuses import HoldReason, MessageState, SendingClass, SendingState
 from mailer.workspace.queries import get_limit, get_workspace
 
 log = get_logger("campaigns")
+SQLITE_CHUNK = 10_000  # about 50 ms, for which other writers wait
+POSTGRESQL_CHUNK = 50_000
 
 
 class SomebodyElseError(Exception):
@@ -75,83 +81,68 @@ def _freeze(ctx: Context, campaign_id: int) -> bool:
 
 def _fill(ctx: Context, campaign_id: int) -> None:
     """Write a message row for every contact of the audience."""
+    with ctx.database.open_private(has_large_temp=True) as database:
+        own = replace(ctx, database=database)
+        with own.read() as session:
+            campaign = session.get_one(Campaign, campaign_id)
+            if campaign.sending_id is None or campaign.audience_on is None or campaign.audience_cursor is None:
+                return
+            today = ctx.clock.today(get_workspace(session).timezone)
+            query = audience.audience_select(session, campaign, today, campaign.audience_on)
+            cursor = campaign.audience_cursor
+            stage_audience(session, query, after_id=cursor)
+        writer = _Writer(own, campaign, _first_ordinal(own, campaign.sending_id))
+        while (last := writer.find_end(cursor)) is not None:
+            writer.write(cursor, last)
+            cursor = last
+
+
+def _first_ordinal(ctx: Context, sending_id: int) -> int:
     with ctx.read() as session:
-        campaign = session.get_one(Campaign, campaign_id)
-        if campaign.sending_id is None or campaign.audience_on is None or campaign.audience_cursor is None:
-            return
-        zone = get_workspace(session).timezone
-        now, cursor = campaign.audience_on, campaign.audience_cursor
-        today = ctx.clock.today(zone)
-        writer = _Writer(ctx, campaign_id, campaign.sending_id, now, _first_ordinal(session, campaign.sending_id))
-        for page in audience.iter_audience(session, campaign, today, now, after_id=cursor):
-            writer.write(page, cursor)
-            cursor = page[-1].contact_id
-
-
-def _first_ordinal(session: Session, sending_id: int) -> int:
-    last = session.scalar(select(func.max(SendBatch.ordinal)).where(SendBatch.sending_id == sending_id))
+        last = session.scalar(select(func.max(SendBatch.ordinal)).where(SendBatch.sending_id == sending_id))
     return 0 if last is None else last + 1
 
 
 class _Writer:
-    """Writes pages of recipients; ordinals grow together for all providers, so that a canary is a fair sample."""
+    """Writes staged recipients; ordinals grow together for all providers, so that a canary is a fair sample."""
 
-    def __init__(self, ctx: Context, campaign_id: int, sending_id: int, now: datetime, first_ordinal: int) -> None:
+    def __init__(self, ctx: Context, campaign: Campaign, first_ordinal: int) -> None:
+        assert campaign.sending_id is not None  # noqa: S101 - it is frozen
+        assert campaign.audience_on is not None  # noqa: S101 - it is frozen
         self._ctx = ctx
-        self._campaign_id = campaign_id
-        self._sending_id = sending_id
-        self._now = now
+        self._campaign_id = campaign.id
+        self._sending_id = campaign.sending_id
+        self._now = campaign.audience_on
         self._first_ordinal = first_ordinal
-        self._counts: dict[str, int] = {}
-        self._batches: dict[tuple[str, int], int] = {}
+        self._chunk = SQLITE_CHUNK if ctx.database.is_sqlite else POSTGRESQL_CHUNK
 
-    def write(self, page: Sequence[Recipient], cursor: int) -> None:
-        """Write one page in one transaction; SomebodyElseError where the cursor is not where this process left it."""
+    def find_end(self, cursor: int) -> int | None:
+        """Return the last contact of the chunk after `cursor`; None at the end."""
+        with self._ctx.read() as session:
+            return find_chunk_end(session, cursor, self._chunk)
+
+    def write(self, cursor: int, last: int) -> None:
+        """Write one chunk in one transaction; SomebodyElseError where the cursor is not where this process left it."""
         with self._ctx.write() as session:
             moved = session.execute(
                 update(Campaign)
                 .where(Campaign.id == self._campaign_id, Campaign.audience_cursor == cursor)
-                .values(audience_cursor=page[-1].contact_id)
+                .values(audience_cursor=last)
             )
             if not moved.rowcount:  # type: ignore[attr-defined]
                 raise SomebodyElseError
-            places = self._place(session, page)
-            rows = [self._row(recipient, batch_id) for recipient, batch_id in zip(page, places, strict=True)]
-            delivery.add_messages(session, rows)
+            self._add_batches(session, cursor, last)
+            rows = message_select(self._sending_id, self._first_ordinal, cursor, last)
+            delivery.add_messages_from(session, rows, may_repeat=self._first_ordinal > 0)
 
-    def _place(self, session: Session, page: Sequence[Recipient]) -> list[int | None]:
-        """Return the batch of each recipient, None for skipped ones; missing batches are made."""
-        slots = [self._slot(recipient) for recipient in page]
-        wanted = list(dict.fromkeys(slot for slot in slots if slot and slot not in self._batches))
-        if wanted:
-            made = delivery.add_batches(session, [self._batch_row(provider, ordinal) for provider, ordinal in wanted])
-            self._batches |= dict(zip(wanted, made, strict=True))
-        return [self._batches[slot] if slot else None for slot in slots]
-
-    def _slot(self, recipient: Recipient) -> tuple[str, int] | None:
-        if recipient.reason is not None:
-            return None
-        number = self._counts[recipient.provider] = self._counts.get(recipient.provider, -1) + 1
-        return recipient.provider, self._first_ordinal + number // BATCH_SIZE
-
-    def _batch_row(self, provider: str, ordinal: int) -> dict[str, object]:
-        return build_batch_row(self._sending_id, provider, ordinal, not_before=self._now)
-
-    def _row(self, recipient: Recipient, batch_id: int | None) -> dict[str, object]:
-        state = MessageState.SKIPPED if recipient.reason else MessageState.QUEUED
-        return {
-            "sending_id": self._sending_id,
-            "contact_id": recipient.contact_id,
-            "address_id": recipient.address_id,
-            "to_address": None,
-            "recipient_key": recipient.contact_id,
-            "occurrence": 0,
-            "batch_id": batch_id,
-            "state": state.value,
-            "reason": recipient.reason or "",
-            "attempts": 0,
-            "reply": "",
-        }
+    def _add_batches(self, session: Session, cursor: int, last: int) -> None:
+        missing = find_missing_batches(session, self._first_ordinal, cursor, last)
+        if not missing:
+            return
+        rows = [
+            build_batch_row(self._sending_id, provider, ordinal, not_before=self._now) for provider, ordinal in missing
+        ]
+        note_batches(session, missing, delivery.add_batches(session, rows))
 
 
 def _start(ctx: Context, campaign_id: int) -> None:

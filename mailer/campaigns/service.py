@@ -85,8 +85,8 @@ def create_campaign(ctx: Context, draft: Draft, *, by: int | None = None) -> Cam
     return campaign
 
 
-def create_draft(ctx: Context, name: str, *, by: int | None = None) -> Campaign:
-    """Create an empty draft, to be filled in step by step."""
+def create_draft(ctx: Context, name: str, *, include: Sequence[int] = (), by: int | None = None) -> Campaign:
+    """Create a draft that is empty but for its audience, to be filled in step by step."""
     if not name.strip():
         raise InputError("a campaign needs a name", where="name")
     now = utc_now()
@@ -98,6 +98,7 @@ def create_draft(ctx: Context, name: str, *, by: int | None = None) -> Campaign:
         )  # fmt: skip
         session.add(campaign)
         session.flush()
+        _choose_segments(session, campaign.id, {"include": include})
         record_audit(session, "campaign.create", by=by, subject=("campaign", campaign.id))
     return campaign
 

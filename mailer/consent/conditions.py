@@ -1,6 +1,7 @@
 """What permits a mail, as SQL conditions: written once, obeyed by the audience and by the gate. Executes nothing.
 
-Every condition is correlated to the columns it is given, so one statement judges any number of messages.
+Every condition is correlated to the columns it is given, so one statement judges any number of messages. `grants_…`
+are for joins: one pass over a table judges a whole audience.
 """
 
 from collections.abc import Iterable
@@ -26,11 +27,13 @@ DEAD_REASONS = (SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT, Supp
 Int = SQLColumnExpression[Any] | int
 
 
-def has_permission(contact_id: Int, topic_id: Int, now: SQLColumnExpression[Any] | datetime) -> ColumnElement[bool]:
-    """Permission for e-marketing holds at `now`; `customer` and `business` reach own-products topics only."""
+def grants_permission(contact_id: Int, topic_id: Int, now: SQLColumnExpression[Any] | datetime) -> ColumnElement[bool]:
+    """The row of `consent` is the contact's permission for e-marketing and holds at `now`.
+
+    `customer` and `business` reach own-products topics only.
+    """
     own_products = any_row(Topic, Topic.id == topic_id, Topic.is_own_products.is_(True))
-    return any_row(
-        Consent,
+    return and_(
         Consent.contact_id == contact_id,
         Consent.purpose == Purpose.E_MARKETING.value,
         or_(Consent.expires_at.is_(None), Consent.expires_at > now),
@@ -41,14 +44,23 @@ def has_permission(contact_id: Int, topic_id: Int, now: SQLColumnExpression[Any]
     )
 
 
-def is_subscribed(contact_id: Int, topic_id: Int) -> ColumnElement[bool]:
-    """The contact is subscribed to the topic; no row means not."""
-    return any_row(
-        Subscription,
+def has_permission(contact_id: Int, topic_id: Int, now: SQLColumnExpression[Any] | datetime) -> ColumnElement[bool]:
+    """Permission for e-marketing holds at `now`."""
+    return any_row(Consent, grants_permission(contact_id, topic_id, now))
+
+
+def grants_subscription(contact_id: Int, topic_id: Int) -> ColumnElement[bool]:
+    """The row of `subscription` says that the contact is subscribed to the topic."""
+    return and_(
         Subscription.contact_id == contact_id,
         Subscription.topic_id == topic_id,
         Subscription.status == SubscriptionStatus.SUBSCRIBED.value,
     )
+
+
+def is_subscribed(contact_id: Int, topic_id: Int) -> ColumnElement[bool]:
+    """The contact is subscribed to the topic; no row means not."""
+    return any_row(Subscription, grants_subscription(contact_id, topic_id))
 
 
 def is_suppressed(

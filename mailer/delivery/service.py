@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, case, insert, select, update
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -146,6 +146,16 @@ def add_messages(session: Session, rows: Sequence[dict[str, object]]) -> None:
     """Insert message rows; one that is there already (same sending, recipient, occurrence) is left alone."""
     if rows:
         session.connection().execute(_insert_ignoring(session, Message), list(rows))
+
+
+def add_messages_from(session: Session, rows: Select[Any], *, may_repeat: bool) -> None:
+    """Insert the rows of a select whose columns are called as those of `message`.
+
+    With `may_repeat` one that is there already is left alone, which costs a third more; without, it is an error.
+    """
+    columns = [str(column.key) for column in rows.selected_columns]
+    insert_rows = _insert_ignoring(session, Message) if may_repeat else _insert(session, Message)
+    session.execute(insert_rows.from_select(columns, rows))
 
 
 def add_direct_messages(

@@ -20,7 +20,6 @@ from mailer.clock import utc_now
 from mailer.consent.bulk import ImportTerms
 from mailer.consent.queries import get_topic
 from mailer.context import Context
-from mailer.database import Database
 from mailer.errors import ConflictError, InputError, Problem
 from mailer.imports.apply import ActivityJob, ContactJob, apply_activities, apply_contacts, apply_staged
 from mailer.imports.check import ActivityChecker, ContactChecker, OwnField, Refused
@@ -296,21 +295,20 @@ def _open_stage(run: _Run) -> Iterator[Path | str | None]:
     if run.apply_staged is None:
         yield None
         return
-    database = Database(run.ctx.database.url.render_as_string(hide_password=False))
     folder = run.ctx.settings.data_dir / "imports"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     shared = run.ctx
-    run.ctx = replace(shared, database=database)
-    try:
-        if not database.is_sqlite:
-            yield COPY
-            return
-        _on_own_connection(run, "PRAGMA synchronous=NORMAL", ())  # see _spare_flush; the last commit is full again
-        with TemporaryDirectory(prefix="stage-", dir=folder) as name:
-            yield Path(name)
-    finally:
-        run.ctx = shared
-        database.dispose()
+    with shared.database.open_private() as database:
+        run.ctx = replace(shared, database=database)
+        try:
+            if not database.is_sqlite:
+                yield COPY
+                return
+            _on_own_connection(run, "PRAGMA synchronous=NORMAL", ())  # see _spare_flush; the last commit is full again
+            with TemporaryDirectory(prefix="stage-", dir=folder) as name:
+                yield Path(name)
+        finally:
+            run.ctx = shared
 
 
 def _run_chunks(run: _Run, chunks: Iterator[Chunk]) -> None:

@@ -88,7 +88,8 @@ class Message(Base):
     """One mail to one recipient of a sending; exists before anything is sent.
 
     No index names what a gate changes (state, gate_at, gate_token): on PostgreSQL such an update touches no index and
-    stays on its page, which is left room; that halved what a mail costs the server.
+    stays on its page, which is left room; that halved what a mail costs the server. What it names by id is no foreign
+    key: nobody deletes those rows (docs/decisions/0008-keys-without-checks.md).
 
     `recipient_key` is the contact's id, or a negative keyed hash of `to_address` where no contact is meant. `repeats`
     counts the times it was sent again although it may have been accepted: above 0 it is a possible duplicate.
@@ -111,13 +112,13 @@ class Message(Base):
     )
 
     id: Mapped[Id]
-    sending_id: Mapped[Big] = mapped_column(refers("sending.id"))
-    contact_id: Mapped[Big | None] = mapped_column(refers("contact.id"))
-    address_id: Mapped[Big | None] = mapped_column(refers("address.id"))
+    sending_id: Mapped[Big]
+    contact_id: Mapped[Big | None]
+    address_id: Mapped[Big | None]
     to_address: Mapped[str | None] = mapped_column(String(254))
     recipient_key: Mapped[Big]
     occurrence: Mapped[int] = mapped_column(default=0)
-    batch_id: Mapped[Big | None] = mapped_column(refers("send_batch.id"))
+    batch_id: Mapped[Big | None]
     state: Mapped[Word]
     reason: Mapped[str] = mapped_column(String(40), default="")
     attempts: Mapped[int] = mapped_column(default=0)

@@ -1,6 +1,8 @@
 """From a campaign file to accepted mails, and everything that may come between."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.campaigns import prepare, queries, service
-from mailer.campaigns.audience import Recipient
+from mailer.campaigns.audience import audience_select
 from mailer.campaigns.spec import build_draft
+from mailer.campaigns.staging import stage_audience
 from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
@@ -154,20 +157,31 @@ def test_two_preparations_at_once_write_each_recipient_once(make_ctx: Callable[.
         assert len(session.scalars(select(Message.id)).all()) == 20
 
 
-def test_page_of_an_audience_is_written_by_one_process_only(ctx: Context) -> None:
+def test_chunk_of_an_audience_is_written_by_one_process_only(make_ctx: Callable[..., Context]) -> None:
+    ctx, other = make_ctx(), make_ctx()
     _world(ctx, 3)
     campaign = _launch(ctx)
-    prepare.prepare(ctx, campaign.id)
-    with ctx.read() as session:
-        rows = session.scalars(select(Message).order_by(Message.id)).all()
-        batches = len(session.scalars(select(SendBatch.id)).all())
-    page = [Recipient(row.recipient_key, row.address_id, "other", None) for row in rows]
+    prepare._freeze(ctx, campaign.id)
+    with ExitStack() as stack:
+        first, second = (_staged(stack, one, campaign.id) for one in (ctx, other))
+        last = first.find_end(0)
+        assert last is not None
+        first.write(0, last)
 
-    with pytest.raises(prepare.SomebodyElseError):
-        prepare._Writer(ctx, campaign.id, rows[0].sending_id, utc_now(), 0).write(page, 0)
+        with pytest.raises(prepare.SomebodyElseError):
+            second.write(0, last)
 
     with ctx.read() as session:
-        assert len(session.scalars(select(SendBatch.id)).all()) == batches
+        assert len(session.scalars(select(SendBatch.id)).all()) == 1
+        assert len(session.scalars(select(Message.id)).all()) == 3
+
+
+def _staged(stack: ExitStack, ctx: Context, campaign_id: int) -> prepare._Writer:
+    own = replace(ctx, database=stack.enter_context(ctx.database.open_private()))
+    with own.read() as session:
+        campaign = session.get_one(Campaign, campaign_id)
+        stage_audience(session, audience_select(session, campaign, ctx.clock.today("UTC"), utc_now()), after_id=0)
+    return prepare._Writer(own, campaign, 0)
 
 
 def test_preparation_that_died_goes_on_where_it_was(ctx: Context) -> None:

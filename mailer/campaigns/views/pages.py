@@ -19,9 +19,10 @@ from mailer.consent.queries import list_topics
 from mailer.content.attachments import MAX_FILE_BYTES
 from mailer.content.check import Finding
 from mailer.content.service import get_design_source, list_designs, prepare_content
-from mailer.errors import InputError, MailerError
+from mailer.errors import InputError, MailerError, NotFoundError
 from mailer.schema.campaigns import Campaign
-from mailer.segments.queries import list_segments
+from mailer.schema.segments import Segment
+from mailer.segments.visibility import Viewer, get_visible, list_visible, make_viewer
 from mailer.statuses import SegmentKind
 from mailer.web.access import MARKETING, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
@@ -44,19 +45,46 @@ def index() -> ResponseReturnValue:
 @pages.get("/new")
 @access(*MARKETING)
 def new() -> ResponseReturnValue:
-    """Ask for a name."""
-    return render_template("admin/campaigns/new.html", values={})
+    """Ask for a name; `?segment=` is the audience to begin with."""
+    segment = _first_segment(request.args.get("segment", ""))
+    return render_template("admin/campaigns/new.html", values={}, segment=segment)
 
 
 @pages.post("")
 @access(*MARKETING)
 def create() -> ResponseReturnValue:
     """Create an empty draft and go to its first step."""
+    segment = _first_segment(form_text("segment"))
     try:
-        campaign = service.create_draft(app_context(), form_text("name"), by=who().id)
+        include = [segment.id] if segment else []
+        campaign = service.create_draft(app_context(), form_text("name"), include=include, by=who().id)
     except MailerError as error:
-        return page_with_problems("admin/campaigns/new.html", error, values=request.form)
+        return page_with_problems("admin/campaigns/new.html", error, values=request.form, segment=segment)
     return redirect(_address(campaign.public_id, "setup"), code=303)
+
+
+def _first_segment(text: str) -> Segment | None:
+    """Return the segment with this public id that is to be the audience; None where nothing is said."""
+    if not text:
+        return None
+    try:
+        public_id = uuid.UUID(text)
+    except ValueError as error:
+        raise NotFoundError("no such segment") from error
+    with app_context().read() as session:
+        return get_visible(session, public_id, _viewer())
+
+
+def _list_pickable(session: Session, campaign: Campaign) -> list[Segment]:
+    """Return the segments that this person sees, and those that the campaign has already, whoever chose them."""
+    chosen = [one for mode in ("include", "exclude") for one in queries.list_segments(session, campaign.id, mode)]
+    seen = list_visible(session, _viewer())
+    known = {one.id for one in seen}
+    return sorted([*seen, *(one for one in chosen if one.id not in known)], key=lambda one: (one.name, one.id))
+
+
+def _viewer() -> Viewer:
+    return make_viewer(who().id, who().role)
 
 
 @pages.get("/<uuid:public_id>/<any(setup, template, content, recipients, review):step>")
@@ -180,7 +208,7 @@ def _template_values(session: Session, campaign: Campaign) -> dict[str, Any]:
 
 def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "segments": [one for one in list_segments(session) if one.kind == SegmentKind.STATIC],
+        "segments": [one for one in list_visible(session, _viewer()) if one.kind == SegmentKind.STATIC],
         "people": list_staff(session),
         "fields": [],
         "links": [],
@@ -200,7 +228,7 @@ def _recipient_values(session: Session, campaign: Campaign) -> dict[str, Any]:
     clock = app_context().clock
     today = clock.today(get_workspace(session).timezone)
     return {
-        "segments": list_segments(session),
+        "segments": _list_pickable(session, campaign),
         "numbers": audience.count_audience(session, campaign, today, clock.now()),
         "reasons": audience.COUNTED,
     }
@@ -253,7 +281,7 @@ def _read_step(session: Session, campaign: Campaign, step: str) -> tuple[dict[st
         case "content":
             return _read_content(session, campaign, request.form), {}
         case _:
-            ids = {str(one.id) for one in list_segments(session)}
+            ids = {str(one.id) for one in _list_pickable(session, campaign)}
             chosen = {
                 mode: [int(text) for text in request.form.getlist(mode) if text in ids]
                 for mode in ("include", "exclude")

@@ -727,10 +727,6 @@ def upgrade() -> None:
             "state = 'queued' OR state = 'transmitting' OR state = 'accepted' OR state = 'failed' OR state = 'skipped' OR state = 'unknown' OR state = 'expired' OR state = 'cancelled' OR state = 'quarantined'",
             name=op.f("ck_message_state"),
         ),
-        sa.ForeignKeyConstraint(["address_id"], ["address.id"], name=op.f("fk_message_address_id")),
-        sa.ForeignKeyConstraint(["batch_id"], ["send_batch.id"], name=op.f("fk_message_batch_id")),
-        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_message_contact_id")),
-        sa.ForeignKeyConstraint(["sending_id"], ["sending.id"], name=op.f("fk_message_sending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
         sa.UniqueConstraint(
             "sending_id", "recipient_key", "occurrence", name=op.f("uq_message_sending_id_recipient_key_occurrence")
