@@ -75,7 +75,8 @@ def find_chunk_end(session: Session, cursor: int, size: int) -> int | None:
     """Return the last contact of the next `size` after `cursor`; None where there is none."""
     after = select(_RECIPIENT.c.contact_id).where(_RECIPIENT.c.contact_id > cursor)
     page = after.order_by(_RECIPIENT.c.contact_id).limit(size).subquery()
-    return session.scalar(select(func.max(page.c.contact_id)))
+    last: int | None = session.scalar(select(func.max(page.c.contact_id)))
+    return last
 
 
 def find_missing_batches(session: Session, first_ordinal: int, cursor: int, last: int) -> list[_Slot]:
