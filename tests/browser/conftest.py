@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mailer.context import Context
 from mailer.database import Database
@@ -35,21 +36,40 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def world(tmp_path: Path, sqlite_template: Path) -> Iterator[tuple[Context, Story]]:
-    """A small world on a database of its own."""
-    database = tmp_path / "mailer.sqlite"
-    database.write_bytes(sqlite_template.read_bytes())
+@contextmanager
+def open_context(folder: Path) -> Iterator[Context]:
+    """Yield the context of an installation whose database lies in `folder` as mailer.sqlite."""
     settings = Settings(
-        data_dir=tmp_path,
-        database_url=f"sqlite:///{database}",
+        data_dir=folder,
+        database_url=f"sqlite:///{folder / 'mailer.sqlite'}",
         public_url="http://127.0.0.1:8000",
         smtp_url="smtp://127.0.0.1:9",
         bounce_domain="bounce.localhost",
     )
     ctx = Context(settings, Database(settings.database_url), new_keys(), SilentBell())
-    yield ctx, make_story(ctx, people=60)
+    yield ctx
     ctx.database.dispose()
+
+
+@contextmanager
+def watched_page(context: BrowserContext, base: str) -> Iterator[Page]:
+    """Yield a new page; a policy violation, an error or a request elsewhere fails the test."""
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, base) else None)
+    yield opened
+    opened.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def world(tmp_path: Path, sqlite_template: Path) -> Iterator[tuple[Context, Story]]:
+    """A small world on a database of its own."""
+    (tmp_path / "mailer.sqlite").write_bytes(sqlite_template.read_bytes())
+    with open_context(tmp_path) as ctx:
+        yield ctx, make_story(ctx, people=60)
 
 
 @pytest.fixture
@@ -63,15 +83,10 @@ def base(world: tuple[Context, Story]) -> Iterator[str]:
 def page(browser: Browser, base: str) -> Iterator[Page]:
     """A page on which the admin is signed in; a policy violation, an error or a request elsewhere fails the test."""
     context = browser.new_context()
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, base) else None)
-    sign_in(opened, base)
-    yield opened
+    with watched_page(context, base) as opened:
+        sign_in(opened, base)
+        yield opened
     context.close()
-    assert wrong == []
 
 
 def _is_elsewhere(url: str, base: str) -> bool:

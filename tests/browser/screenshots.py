@@ -7,11 +7,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database
 from mailer.imports.uploads import make_upload
 from mailer.jobs import SilentBell
 from mailer.migrations.runner import migrate
+from mailer.schema.segments import Segment
+from mailer.segments.queries import get_segment
 from mailer.settings import Settings
 from mailer.tokens import manage_token, new_keys
 from tests.browser.chromium import launch_options
@@ -64,7 +67,12 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "segments": "/segments",
         "segment": f"/segments/{story.segment.public_id}",
         "segment-edit": f"/segments/{story.segment.public_id}/edit",
-        "segment-combined": "/segments/new?kind=combined",
+        "segment-new": "/segments/new",
+        "segment-full": f"/segments/{_full_rule(ctx).public_id}/edit",
+        "segment-static": "/segments/new?kind=static",
+        "segment-list": f"/segments/{_named(ctx, 'Seminar participants').public_id}",
+        "segment-combined": f"/segments/{_named(ctx, 'Makers who take part').public_id}",
+        "segment-combined-edit": f"/segments/{_named(ctx, 'Makers who take part').public_id}/edit",
         "follow-ups": "/follow-ups?whose=all",
         "rates": "/deliverability",
         "suppressions": "/suppressions",
@@ -88,6 +96,44 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "unsubscribe": f"/u/{token}",
         "preferences": f"/p/{token}",
     }
+
+
+def _named(ctx: Context, name: str) -> Segment:
+    with ctx.read() as session:
+        return get_segment(session, name)
+
+
+def _full_rule(ctx: Context) -> Segment:
+    """Write a segment whose editor shows groups in groups, every kind of value and lines that are off."""
+    half_a_year = {"op": "this_and_previous", "n": 6, "unit": "month"}
+    purchases = {"kind": "purchase", "sum": {"op": "between", "value": [1, 2000]}, "currency": "NOK"}
+    rule = {
+        "version": 1,
+        "all": [
+            {"field": "customer_class", "op": "is_one_of", "value": ["B"]},
+            {
+                "any": [
+                    {"field": "country", "op": "is_one_of", "value": ["Norway", "Sweden"]},
+                    {
+                        "none": [
+                            {"field": "city", "op": "equals", "value": "Oslo"},
+                            {"field": "created_at", "op": "previous", "value": {"n": 3, "unit": "month"}},
+                        ]
+                    },
+                ]
+            },
+            {"field": "activity", "op": "has_not", "value": {"kind": "purchase", "period": half_a_year}},
+            {"field": "activity", "op": "has", "value": purchases, "off": True},
+            {"field": "opened", "op": "did", "value": {"campaign": "Seminar invitation"}},
+            {"field": "segment", "op": "not_in", "value": ["Seminar participants"]},
+            {"field": "title", "op": "contains", "value": ""},
+        ],
+    }
+    with ctx.write() as session:
+        now = utc_now()
+        segment = Segment(name="Quiet in the north", kind="dynamic", rule=rule, created_at=now, updated_at=now)
+        session.add(segment)
+        return segment
 
 
 def sign_in(page: Page, base: str) -> None:

@@ -16,34 +16,6 @@ pytestmark = pytest.mark.browser
 World = tuple[Context, Story]
 
 
-def test_a_rule_is_built_and_counted_live(page: Page, base: str) -> None:
-    page.goto(f"{base}/segments/new")
-    expect(page.locator("#live [data-count]")).to_have_attribute("data-count", "60")
-
-    page.get_by_label("Field").select_option("city")
-    page.get_by_label("Value").fill("Oslo")
-    page.get_by_label("Value").blur()
-    expect(page.locator("#live [data-count]")).to_have_attribute("data-count", "20")
-
-    page.get_by_role("button", name="Group").click()
-    page.get_by_role("button", name="Line").last.click()
-    page.locator("#name").fill("People in Oslo")
-    page.get_by_role("button", name="Save").click()
-
-    expect(page.get_by_role("heading", name="People in Oslo")).to_be_visible()
-
-
-def test_a_rule_about_purchases_is_built_without_json(page: Page, base: str) -> None:
-    page.goto(f"{base}/segments/new")
-
-    page.get_by_label("Field").select_option("activity")
-    page.get_by_label("When").select_option("this_and_previous")
-    page.get_by_label("How many").fill("24")
-    page.get_by_label("How many").blur()
-
-    expect(page.locator("#live [data-count]")).to_have_attribute("data-count", "15")
-
-
 def test_a_campaign_is_made_and_launched_by_typing_its_number(page: Page, base: str, world: World) -> None:
     page.goto(f"{base}/campaigns/new")
     page.locator("#name").fill("Winter seminar")

@@ -33,7 +33,7 @@ export class Builder {
     this.undoButton.addEventListener('click', () => this.undo());
     this.redoButton.addEventListener('click', () => this.undo(true));
     this.box.addEventListener('keydown', (event) => {
-      const types = event.target.closest('input:not([type=checkbox]), textarea');
+      const types = event.target.closest('input:not([type=checkbox], [role=combobox]), textarea');
       if (types || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'z') return;
       event.preventDefault();
       this.undo(event.shiftKey);
@@ -109,7 +109,8 @@ export class Builder {
   undo(again = false) {
     const [from, to] = again ? [this.undone, this.done] : [this.done, this.undone];
     if (!from.length) { this.say(again ? this.words.text.nothing_to_redo : this.words.text.nothing_to_undo); return; }
-    const here = document.activeElement?.closest('[data-node]')?.dataset.node;
+    const active = document.activeElement;
+    const [here, part] = [active?.closest('[data-node]')?.dataset.node, active?.closest('[data-part]')?.dataset.part];
     to.push(structuredClone(this.root));
     const before = this.idsOf(this.root);
     this.root = from.pop();
@@ -117,8 +118,9 @@ export class Builder {
     this.draw();
     this.write();
     this.say(again ? this.words.text.redone : this.words.text.undone);
-    const back = [...this.idsOf(this.root)].find((id) => !before.has(id)) ?? here;
-    this.focusOn(back && tree.find(this.root, back) ? back : this.root.id);
+    if (active?.matches('[data-undo], [data-redo]') && !active.disabled) return;
+    const back = [...this.idsOf(this.root)].find((id) => !before.has(id));
+    if (here && tree.find(this.root, here)) this.focusOn(here, part); else this.focusOn(back ?? this.root.id);
   }
 
   idsOf(node) { return new Set([node.id, ...(node.items ?? []).flatMap((item) => [...this.idsOf(item)])]); }
