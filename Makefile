@@ -9,16 +9,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
+CASES ?= 3000
+SEED ?= 0
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 FRONTEND := frontend/package.json frontend/package-lock.json frontend/build.mjs frontend/hatch_build.py $(wildcard frontend/src/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PATHS := mailer tests bench frontend web.py worker.py
 
-.PHONY: help setup demo up check test chaos soak bench screenshots
+.PHONY: help setup demo up check test fuzz-segments chaos soak bench screenshots
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 setup: $(DEV_STAMP) ## make .venv with the project and all development tools
 
@@ -39,6 +41,10 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+fuzz-segments: $(DEV_STAMP) ## thousands of random rules against a naive oracle, 2,000 people, both engines; CASES=… SEED=…
+	MAILER_ORACLE_CASES=$(CASES) MAILER_ORACLE_PEOPLE=2000 MAILER_ORACLE_SEED=$(SEED) MAILER_FUZZ_CASES=$(CASES) \
+		$(BIN)/python -m pytest tests/segments/test_oracle.py tests/segments/test_fuzz.py $(ARGS)
 
 chaos: $(DEV_STAMP) ## every fault in its long form, about half an hour; SEED=… ARGS="tests/chaos/test_kills.py"
 	$(BIN)/python -m pytest -m chaos --trials=2 $(ARGS)

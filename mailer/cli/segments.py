@@ -1,7 +1,6 @@
 """Segments: create, count, members, explain."""
 
 import csv
-import json
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from mailer.contacts.queries import list_by_email
 from mailer.context import Context
 from mailer.errors import InputError, NotFoundError
 from mailer.segments import queries, service
+from mailer.segments.rules import parse_json
 from mailer.statuses import SegmentOperation
 from mailer.workspace.queries import get_workspace
 
@@ -75,11 +75,12 @@ def _warn_of_twin(ctx: Context, name: str) -> None:
 
 
 def read_rule_file(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; InputError says what it is instead."""
+    """Return the JSON object in a file; InputError says what it is instead, by line and column."""
     try:
-        rule = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"not a JSON file: {error}", where=str(path)) from error
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not a text in UTF-8, at byte {error.start}", where=str(path)) from error
+    rule = parse_json(text, str(path))
     if not isinstance(rule, dict):
         raise InputError("a rule is a JSON object", where=str(path), mend="see docs/reference/segment-rules.md")
     return rule
@@ -190,7 +191,7 @@ def explain(*, name: str, email: str, today: datetime | None, as_json: bool) -> 
     for contact in answer.get("contacts", []):
         click.echo(f"contact {contact['id']}: {'in' if contact['member'] else 'not in'}")
         for line in contact["lines"]:
-            click.echo(f"  {'yes' if line['holds'] else 'no '}  {line['text']}")
+            click.echo(f"  {'yes' if line['holds'] else 'no '}  {'  ' * line['depth']}{line['text']}")
 
 
 def _why(session: Session, source: queries.Source, contact_id: int, day: date) -> dict[str, Any]:
@@ -198,5 +199,5 @@ def _why(session: Session, source: queries.Source, contact_id: int, day: date) -
     return {
         "id": contact_id,
         "member": queries.is_member(session, source, contact_id, day),
-        "lines": [{"text": reason.text, "holds": reason.holds} for reason in reasons],
+        "lines": [{"text": reason.text, "holds": reason.holds, "depth": reason.depth} for reason in reasons],
     }

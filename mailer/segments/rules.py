@@ -172,8 +172,9 @@ def _read_value(reader: _Reader, line: Line, shape: Value) -> Line | None:
         for problem in error.problems:
             reader.add(f"{line.place}.value{problem.where}", problem.what, problem.mend)
         return None
-    reader.values += len(value) if isinstance(value, tuple) else 1
-    if reader.values > MAX_ALL_VALUES:
+    held = len(value) if isinstance(value, tuple) else 1
+    reader.values += held
+    if reader.values > MAX_ALL_VALUES >= reader.values - held:
         reader.add(f"{line.place}.value", f"a rule has at most {MAX_ALL_VALUES} values", "use a static segment")
     return None if value is None else replace(line, value=value)
 

@@ -25,11 +25,13 @@ _NO_TEXT = re.compile("[\\0\ud800-\udfff]")  # NUL, and halves of a UTF-16 pair,
 
 def is_blank(value: object) -> bool:
     """Whether nothing was filled in: None, "", blanks, {}, or a list of nothing but those (FEATURES S4)."""
-    if isinstance(value, str):
-        return not value.strip()
     if isinstance(value, list | tuple):
-        return all(item is None or (isinstance(item, str) and not item.strip()) for item in value)
-    return value is None or (isinstance(value, Mapping) and not value)
+        return all(_is_blank_text(item) for item in value)
+    return _is_blank_text(value) or (isinstance(value, Mapping) and not value)
+
+
+def _is_blank_text(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def shown(value: object) -> str:
@@ -57,7 +59,7 @@ def read_texts(value: object, most: int = MAX_VALUES) -> tuple[str, ...]:
     items = value if isinstance(value, list | tuple) else [value]
     if len(items) > most:
         raise InputError(f"at most {most} values", mend="use a static segment")
-    return tuple(dict.fromkeys(read_text(item) for item in items if not is_blank(item)))
+    return tuple(dict.fromkeys(read_text(item) for item in items if not _is_blank_text(item)))
 
 
 def read_words(value: object, words: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ def read_names(value: object, most: int) -> tuple[int | str, ...]:
     items = value if isinstance(value, list | tuple) else [value]
     if len(items) > most:
         raise InputError(f"at most {most} of them")
-    return tuple(dict.fromkeys(read_name(item) for item in items if not is_blank(item)))
+    return tuple(dict.fromkeys(read_name(item) for item in items if not _is_blank_text(item)))
 
 
 def read_name(value: object) -> int | str:
@@ -98,7 +100,7 @@ def read_number(value: object) -> Decimal:
         number = Decimal(str(value)[:_MAX_DIGITS])
     except ArithmeticError as error:
         raise InputError(f"{shown(value)} is not a number") from error
-    if not number.is_finite() or abs(number) > _MAX_NUMBER:
+    if not number.is_finite() or not -_MAX_NUMBER <= number <= _MAX_NUMBER:
         raise InputError("the number is too large")
     return number
 

@@ -1,6 +1,6 @@
 """Random rules and segments over a random world agree with a naive oracle, on both engines.
 
-`MAILER_ORACLE_CASES` and `MAILER_ORACLE_PEOPLE` make it long (`make fuzz-segments`), `MAILER_ORACLE_SEED` repeats a run.
+`MAILER_ORACLE_CASES` and `MAILER_ORACLE_PEOPLE` make it long (`make fuzz-segments`); `MAILER_ORACLE_SEED` repeats one.
 """
 
 import os
