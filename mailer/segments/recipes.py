@@ -13,9 +13,9 @@ class Recipe:
     rule: dict[str, Any]
 
 
-def _revenue(low: int, high: int) -> dict[str, Any]:
+def _revenue(op: str, value: Any) -> dict[str, Any]:
     period = {"op": "previous", "n": 12, "unit": "month"}
-    value = {"kind": "purchase", "period": period, "sum": {"op": "between", "value": [low, high]}}
+    value = {"kind": "purchase", "period": period, "sum": {"op": op, "value": value}}
     return {"version": 1, "all": [{"field": "activity", "op": "has", "value": value}]}
 
 
@@ -24,9 +24,13 @@ def _in_last(unit: str, count: int) -> dict[str, Any]:
 
 
 RECIPES = (
-    Recipe("A-customers", "Purchases above 500,000 in the previous 12 months", _revenue(500_001, 10**12)),
-    Recipe("B-customers", "Purchases of 200,001 to 500,000 in the previous 12 months", _revenue(200_001, 500_000)),
-    Recipe("C-customers", "Purchases of 1 to 200,000 in the previous 12 months", _revenue(1, 200_000)),
+    Recipe("A-customers", "Purchases above 500,000 in the previous 12 months", _revenue(">", 500_000)),
+    Recipe(
+        "B-customers",
+        "Purchases of 200,001 to 500,000 in the previous 12 months",
+        _revenue("between", [200_001, 500_000]),
+    ),
+    Recipe("C-customers", "Purchases of 1 to 200,000 in the previous 12 months", _revenue("between", [1, 200_000.99])),
     Recipe(
         "Quiet for six months",
         "Bought nothing in this and the previous six months",
