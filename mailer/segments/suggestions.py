@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from mailer.schema.accounts import Staff
@@ -154,10 +154,10 @@ def _own_values(session: Session, key: str) -> Select[Any] | None:
         return select(Contact.data[key].as_string().label("value")).select_from(Contact)
     if session.get_bind().dialect.name == "sqlite":
         listed = func.json_each(Contact.data, f'$."{key}"').table_valued("value", name="own_tag")
-        return select(listed.c.value.label("value")).select_from(Contact).join(listed, Contact.id > 0)
-    array = func.jsonb_path_query_array(Contact.data, f'$."{key}"[*]')
+        return select(listed.c.value.label("value")).select_from(Contact).join(listed, true())
+    array = case((func.jsonb_typeof(Contact.data[key]) == "array", Contact.data[key]), else_=None)
     listed = func.jsonb_array_elements_text(array).table_valued("value", name="own_tag")
-    return select(listed.c.value.label("value")).select_from(Contact).join(listed, Contact.id > 0)
+    return select(listed.c.value.label("value")).select_from(Contact).join(listed, true())
 
 
 def _named(session: Session, field: str, found: Sequence[Suggestion]) -> Sequence[Suggestion]:
