@@ -27,9 +27,13 @@ from mailer.followups import views as followup_views
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, operations, rates
+from mailer.segments.views import bulk as bulk_pages
+from mailer.segments.views import export as segment_export
+from mailer.segments.views import history as segment_history
 from mailer.segments.views import live as segment_live
 from mailer.segments.views import members as segment_members
 from mailer.segments.views import pages as segment_pages
+from mailer.segments.views import properties as segment_properties
 from mailer.web.access import CurrentUser, guard_routes, public
 from mailer.web.csp import add_headers
 from mailer.web.errors import handle_errors
@@ -54,6 +58,10 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     unknowns.pages,
     campaign_report.pages,
     segment_pages.pages,
+    segment_history.pages,
+    segment_properties.pages,
+    segment_export.pages,
+    bulk_pages.pages,
     segment_live.pages,
     segment_members.pages,
     contact.pages,

@@ -34,6 +34,12 @@ def list_staff(session: Session, *, with_archived: bool = False) -> Sequence[Sta
     return session.scalars(found if with_archived else found.where(Staff.archived_at.is_(None))).all()
 
 
+def list_groups(session: Session) -> Sequence[str]:
+    """Return the names of the groups that somebody works in."""
+    in_use = select(Staff.group_name).where(Staff.group_name != "", Staff.archived_at.is_(None)).distinct()
+    return session.scalars(in_use.order_by(Staff.group_name)).all()
+
+
 def list_audit(session: Session, *, before_id: int | None = None, limit: int = 50) -> Sequence[AuditEvent]:
     """Return audit lines, newest first, older than `before_id`."""
     found = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)

@@ -153,8 +153,10 @@ def reset_password(ctx: Context, public_id: uuid.UUID, *, by: int | None) -> tup
     return staff, password
 
 
-def update_staff(ctx: Context, public_id: uuid.UUID, *, role: Role, name: str, by: int) -> Staff:
-    """Change name and role; ConflictError where the last admin would be gone."""
+def update_staff(
+    ctx: Context, public_id: uuid.UUID, *, role: Role, name: str, by: int, group_name: str | None = None
+) -> Staff:
+    """Change name, role and group (empty: none; None: as it is); ConflictError where the last admin would be gone."""
     with ctx.write() as session:
         staff = queries.get_staff(session, public_id)
         if role is not Role.ADMIN:
@@ -162,12 +164,13 @@ def update_staff(ctx: Context, public_id: uuid.UUID, *, role: Role, name: str, b
         before = staff.role
         staff.role = role.value
         staff.name = name.strip()
+        staff.group_name = staff.group_name if group_name is None else group_name.strip()[:100]
         record_audit(
             session,
             "accounts.update_staff",
             by=by,
             subject=("staff", staff.id),
-            detail={"role": role.value, "before": before},
+            detail={"role": role.value, "before": before, "group": staff.group_name},
         )
     return staff
 

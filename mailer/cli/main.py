@@ -14,7 +14,7 @@ from mailer.cli import (
     followups,
     messages,
     running,
-    segments,
+    segment_history,
     transports,
     users,
 )
@@ -40,7 +40,7 @@ def main() -> None:
 
 for command in (
     running.demo, running.up, running.run, running.doctor, running.version, users.users, contacts.contacts,
-    contacts.activities, segments.segments, campaigns.campaigns, messages.messages, followups.followups,
+    contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
     consent.topics, consent.senders, domains.domains, consent.suppressions, transports.transports, consent.stop_all,
     catcher.catcher, bounces.bounces,
 ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Everything that happened with a person, newest first (FEATURES K6): mails, events, tasks, consent, activities."""
+"""Everything that happened with a person, newest first (FEATURES K6): mails, events, tasks, consent, segments."""
 
 import uuid
 from collections.abc import Iterator
@@ -16,13 +16,15 @@ from mailer.schema.contacts import Activity, Contact
 from mailer.schema.content import ContentVersion, TrackedLink
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.followups import FollowUp
+from mailer.schema.segments import Segment, SegmentEvent
+from mailer.segments.visibility import Viewer, is_visible_to
 
 LIMIT = 100
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a timeline. `kind` is mail, event, task, consent, activity or contact; `word` a state's word."""
+    """One line of a timeline. `kind` is mail, event, task, consent, activity, segment or contact; `word` its state."""
 
     at: datetime
     kind: str
@@ -33,18 +35,24 @@ class Entry:
     amount: int | None = None
     currency: str = ""
     campaign: uuid.UUID | None = None
+    segment: uuid.UUID | None = None
 
 
-def list_timeline(session: Session, contact: Contact, *, kind: str = "", limit: int = LIMIT) -> list[Entry]:
+def list_timeline(
+    session: Session, contact: Contact, *, kind: str = "", viewer: Viewer | None = None, limit: int = LIMIT
+) -> list[Entry]:
     """Return the newest entries of a contact, newest first, of one kind where `kind` is given.
 
-    Each source gives at most `limit` rows, read by an index that ends in its time or id.
+    Each source gives at most `limit` rows, read by an index that ends in its time or id. Segments that `viewer` does
+    not see are left out.
     """
     sources = {"mail": _mails, "event": _events, "task": _tasks, "consent": _consent, "activity": _activities}
     found: list[Entry] = []
     for name, source in sources.items():
         if kind in ("", name):
             found.extend(source(session, contact, limit))
+    if kind in ("", "segment"):
+        found.extend(_segments(session, contact, viewer, limit))
     if not kind:
         found.append(Entry(contact.created_at, "contact", "contact_added", ""))
     return sorted(found, key=lambda entry: entry.at, reverse=True)[:limit]
@@ -112,6 +120,19 @@ def _activities(session: Session, contact: Contact, limit: int) -> Iterator[Entr
     )
     for row in rows:
         yield Entry(row.at, "activity", row.kind, row.note or _told(row.data), "", "", row.amount, row.currency)
+
+
+def _segments(session: Session, contact: Contact, viewer: Viewer | None, limit: int) -> Iterator[Entry]:
+    """Entered and left, of watched segments."""
+    rows = session.execute(
+        select(SegmentEvent, Segment.name, Segment.public_id)
+        .join(Segment, Segment.id == SegmentEvent.segment_id)
+        .where(SegmentEvent.contact_id == contact.id, is_visible_to(viewer))
+        .order_by(SegmentEvent.id.desc())
+        .limit(limit)
+    )
+    for line, name, public_id in rows:
+        yield Entry(line.at, "segment", line.kind, name, line.cause.partition(":")[0], segment=public_id)
 
 
 def _told(data: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         _("Audience"),
         (
             Entry("contacts.index", _("Contacts"), "people", ("contacts.", "imports.")),
-            Entry("segments.index", _("Segments"), "funnel", ("segments.",)),
+            Entry("segments.index", _("Segments"), "funnel", ("segments.", "segment_", "bulk.")),
         ),
     ),
     (_("Content"), (Entry("designs.index", _("Designs"), "palette", ("designs.",)),)),

@@ -54,14 +54,22 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show a member of staff."""
     with app_context().read() as session:
         person = queries.get_staff(session, public_id)
-    return render_template("admin/accounts/staff_edit.html", person=person, values=vars(person))
+        groups = queries.list_groups(session)
+    return render_template("admin/accounts/staff_edit.html", person=person, values=vars(person), groups=groups)
 
 
 @pages.post("/<uuid:public_id>")
 @access(Role.ADMIN)
 def save(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Change name and role."""
-    service.update_staff(app_context(), public_id, role=_role(form_text("role")), name=form_text("name"), by=who().id)
+    """Change name, role and group."""
+    service.update_staff(
+        app_context(),
+        public_id,
+        role=_role(form_text("role")),
+        name=form_text("name"),
+        group_name=form_text("group_name"),
+        by=who().id,
+    )
     return done(_("Saved."), url_for("staff.index"))
 
 

@@ -11,12 +11,13 @@ from mailer.contacts import queries as contacts
 from mailer.reports.timeline import list_timeline
 from mailer.schema.consent import Consent
 from mailer.schema.contacts import Company
+from mailer.segments.visibility import make_viewer
 from mailer.statuses import Purpose
-from mailer.web.access import access
+from mailer.web.access import access, who
 from mailer.web.requests import app_context, is_fragment
 
 pages = Blueprint("contact", __name__, url_prefix="/contacts")
-KINDS = ("mail", "event", "task", "consent", "activity")
+KINDS = ("mail", "event", "task", "consent", "activity", "segment")
 
 
 @pages.get("/<uuid:public_id>")
@@ -27,7 +28,7 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
     kind = kind if kind in KINDS else ""
     with app_context().read() as session:
         contact = contacts.get_contact(session, public_id)
-        timeline = list_timeline(session, contact, kind=kind)
+        timeline = list_timeline(session, contact, kind=kind, viewer=make_viewer(who().id, who().role))
         if is_fragment():
             return render_template(
                 "admin/reports/timeline.html", timeline=timeline, kind=kind, contact=contact, KINDS=KINDS

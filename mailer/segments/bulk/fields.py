@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 
-from mailer.accounts.queries import find_staff_by_id
+from mailer.accounts.queries import find_staff, find_staff_by_id
 from mailer.contacts.changes import SETTABLE
 from mailer.contacts.queries import list_fields
 from mailer.errors import InputError
@@ -66,9 +66,9 @@ def _wrong(text: str, what: str, mend: str = "") -> InputError:
 
 
 def _read_owner(session: Session, text: str) -> int:
-    staff = find_staff_by_id(session, int(text)) if text.isdecimal() else None
-    if staff is None:
-        raise InputError("nobody of the staff", where="value", mend="choose somebody")
+    staff = find_staff_by_id(session, int(text)) if text.isdecimal() else find_staff(session, text)
+    if staff is None or staff.archived_at is not None:
+        raise InputError(f"{text[:40]!r} is nobody of the staff", where="value", mend="give an address of the staff")
     return staff.id
 
 

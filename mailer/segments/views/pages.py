@@ -1,14 +1,10 @@
 """Segments: the list, one with its sentence and people, the editors of rules and set operations."""
 
-import csv
-import io
 import json
 import uuid
-from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, flash, render_template, request, url_for
+from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -183,32 +179,6 @@ def delete(public_id: uuid.UUID) -> ResponseReturnValue:
     """Delete a segment that nobody uses."""
     service.delete_segment(app_context(), _id_of(public_id), by=who().id)
     return done(_("The segment is deleted."), url_for("segments.index"))
-
-
-@pages.get("/<uuid:public_id>/members.csv")
-@access(*MARKETING)
-def export(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Return the members as CSV."""
-    with app_context().read() as session:
-        segment = get_visible(session, public_id, viewer())
-    response = Response(_csv(app_context(), segment, today()), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="segment-{segment.id}.csv"'
-    return response
-
-
-def _csv(ctx: Context, segment: Segment, day: date) -> Iterator[str]:
-    yield "id,email,first_name,last_name\n"
-    with ctx.read() as session:
-        for member in queries.iter_members(session, segment, day):
-            buffer = io.StringIO()
-            names = [_plain(text) for text in (member.email or "", member.first_name, member.last_name)]
-            csv.writer(buffer).writerow([member.id, *names])
-            yield buffer.getvalue()
-
-
-def _plain(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 # ------------------------------------------------------------------ what pages are made of
