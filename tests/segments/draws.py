@@ -152,7 +152,7 @@ class Draw:
         if name == "clicked":
             makers["link"] = lambda: self.rng.choice((*worlds.URLS, 1001, 1004))
         if name in ("opened", "clicked"):
-            makers["machine"] = lambda: self.rng.random() < 0.7
+            makers["machine"] = lambda: self.rng.random() < 0.5
         return self.optional(**makers) | self.how_often()
 
     def activity(self) -> Any:
