@@ -114,7 +114,7 @@ STATE_WORDS: dict[str, StateWord] = {
     "bulk_waiting": StateWord(_("Waiting"), "hourglass"),
     "bulk_changed": StateWord(_("Changed"), "check2", "ok"),
     "bulk_unchanged": StateWord(_("Was so already"), "dash-lg"),
-    "bulk_skipped": StateWord(_("Skipped"), "skip-forward", "warn"),
+    "bulk_skipped": StateWord(_("Skipped"), "skip-forward"),
     "bulk_kept": StateWord(_("Changed again since"), "pencil", "info"),
     # segments
     "static": StateWord(_("Static"), "pin-angle"),

@@ -21,6 +21,7 @@ from tests.browser.chromium import launch_options
 from tests.support.domain import make_checked_domain
 from tests.support.relays import make_relays
 from tests.support.story import PASSWORD, Story, make_story
+from tests.support.watched import make_watched
 from tests.support.webserver import serve_pages
 
 CSV = """E-post;Fornavn;Etternavn;Firma;Favourite color
@@ -41,6 +42,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     path.write_text(CSV, encoding="utf-8")
     domain = make_checked_domain(ctx)
     relay = make_relays(ctx, story)
+    task = make_watched(ctx, story)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -73,6 +75,14 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "segment-list": f"/segments/{_named(ctx, 'Seminar participants').public_id}",
         "segment-combined": f"/segments/{_named(ctx, 'Makers who take part').public_id}",
         "segment-combined-edit": f"/segments/{_named(ctx, 'Makers who take part').public_id}/edit",
+        "segment-history": f"/segments/{story.segment.public_id}/history",
+        "segment-properties": f"/segments/{story.segment.public_id}/properties",
+        "bulk-new": f"/segments/{story.segment.public_id}/tasks/new",
+        "bulk-follow-ups": f"/segments/{story.segment.public_id}/tasks/new?kind=follow_ups",
+        "bulk-field": f"/segments/{story.segment.public_id}/tasks/new?kind=set_field",
+        "bulk-archive": f"/segments/{story.segment.public_id}/tasks/new?kind=archive",
+        "bulk-tasks": "/segments/tasks",
+        "bulk-task": f"/segments/tasks/{task.public_id}",
         "follow-ups": "/follow-ups?whose=all",
         "rates": "/deliverability",
         "suppressions": "/suppressions",

@@ -126,7 +126,7 @@ def test_owner_is_set_by_address_and_cleared(ctx: Context, people: list[int], ev
 
     given = do(ctx, everybody, BulkKind.SET_FIELD, field="owner", value="kari@example.com")
     assert given.changed_count == 8
-    cleared = do(ctx, everybody, BulkKind.SET_FIELD, field="owner", value="")
+    cleared = do(ctx, everybody, BulkKind.SET_FIELD, field="owner", clear="1")
     assert cleared.changed_count == 9
     undo(ctx, cleared)
     undo(ctx, given)
@@ -171,6 +171,7 @@ def test_own_field_is_set_with_its_type_and_comes_back(
 @pytest.mark.parametrize(
     ("params", "where"),
     [
+        ({"field": "city", "value": " "}, "value"),
         ({"field": "email", "value": "x"}, "field"),
         ({"field": "data", "value": "x"}, "field"),
         ({"field": "timezone", "value": "Moon"}, "value"),

@@ -31,10 +31,10 @@ class SettableField:
 
 
 def list_settable(session: Session) -> list[SettableField]:
-    """Return the fields in use: plain ones, the owner, then own ones by label."""
-    plain = [SettableField(key, key.replace("_", " ").capitalize(), FieldType.TEXT) for key in SETTABLE]
+    """Return the fields in use: the owner, own ones by label, then plain ones, what many share before names."""
+    plain = [SettableField(key, key.replace("_", " ").capitalize(), FieldType.TEXT) for key in reversed(SETTABLE)]
     own = [SettableField(row.key, row.label, FieldType(row.type), tuple(row.choices)) for row in list_fields(session)]
-    return [*plain, SettableField(OWNER, "Owner", FieldType.TEXT), *own]
+    return [SettableField(OWNER, "Owner", FieldType.TEXT), *own, *plain]
 
 
 def find_field(session: Session, key: str) -> SettableField:

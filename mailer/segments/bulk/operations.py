@@ -136,10 +136,14 @@ class SetField:
     """One value in a field of every contact, or none."""
 
     def check(self, session: Session, params: Params, by: int | None) -> dict[str, Any]:
-        """`field`: a key; `value`: text as people write it, empty clears the field."""
+        """`field`: a key; `value`: text as people write it, or `clear`: `1`, so that nothing is emptied by mistake."""
         del by
         found = find_field(session, str(params.get("field", "")))
-        return {"field": found.key, "label": found.label, "value": read_value(session, found, params.get("value", ""))}
+        is_cleared = str(params.get("clear", "")) == "1"
+        value = None if is_cleared else read_value(session, found, params.get("value", ""))
+        if value is None and not is_cleared:
+            raise InputError("give a value", where="value", mend="or choose to clear the field")
+        return {"field": found.key, "label": found.label, "value": value}
 
     def apply(self, session: Session, task: BulkTask, ids: Sequence[int]) -> Outcome:
         """Set it where it differs, and keep what was there."""

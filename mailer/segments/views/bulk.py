@@ -81,6 +81,17 @@ def new(public_id: uuid.UUID) -> ResponseReturnValue:
         return render_template(_NEW, kind=kind, values=values, **_form(session, segment))
 
 
+@pages.get("/<uuid:public_id>/tasks/value")
+@access(*MARKETING)
+def value_input(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Return the input that suits the field in `?field=`, as a fragment."""
+    with app_context().read() as session:
+        get_visible(session, public_id, viewer())
+        field = next((one for one in list_settable(session) if one.key == request.args.get("field")), None)
+        people = list_staff(session)
+    return render_template("admin/segments/bulk_value.html", field=field, people=people, values={})
+
+
 @pages.post("/<uuid:public_id>/tasks")
 @access()
 def start(public_id: uuid.UUID) -> ResponseReturnValue:
