@@ -1,11 +1,13 @@
 """Random rules, every operator of every field among them, and random segments that name each other."""
 
+import itertools
 import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from mailer.segments.fields import FIELDS, OPERATORS, Kind, Value
+from mailer.statuses import SegmentOperation
 from tests.segments import worlds
 from tests.segments.oracle import Row, World
 
@@ -42,7 +44,7 @@ class Draw:
                 rng.choice(("all", "any", "none")): self.items(depth + 1, names) if rng.random() < 0.95 else []
             }
             return group | ({"off": True} if rng.random() < 0.04 else {})
-        line = self.line(names)
+        line = self.membership(names) if rng.random() < 0.1 else self.line(names)
         return line | ({"off": True} if rng.random() < 0.04 else {})
 
     def line(self, names: list[int | str]) -> Row:
@@ -51,7 +53,7 @@ class Draw:
             self.rng.shuffle(self.deck)
         name, op = self.deck.pop()
         if FIELDS.get(name) is Kind.SEGMENT:
-            return {"field": name, "op": op, "value": self.some(names) if names else []}
+            return self.membership(names, op)
         kind = FIELDS.get(name) or OWN_KINDS[name]
         value = self.value(OPERATORS[kind][op], name, op)
         if self.rng.random() < 0.03:
@@ -59,6 +61,10 @@ class Draw:
         if isinstance(value, dict) and set(value) <= {"n", "unit"} and value and self.rng.random() < 0.5:
             return {"field": name, "op": op, **value}
         return {"field": name, "op": op, "value": value}
+
+    def membership(self, names: list[int | str], op: str = "") -> Row:
+        op = op or self.rng.choice(("in", "not_in"))
+        return {"field": "segment", "op": op, "value": self.some(names) if names else []}
 
     # -------------------------------------------------------------- values
 
@@ -202,14 +208,17 @@ class Draw:
 _RELATIVE = ("this", "previous", "next", "this_and_previous", "this_and_next")
 
 
+_KINDS = ("static", "dynamic", "combined", "combined")
+
+
 def draw_segments(draw: Draw, world: World) -> None:
     """Give a world static, dynamic and combined segments; each may be made of those before it."""
-    rng = draw.rng
-    for number in range(101, 117):
+    rng, operations = draw.rng, itertools.cycle(SegmentOperation)
+    for number in range(101, 116):
         names = [one for row in world.segments.values() for one in (row["id"], row["name"])]
-        row: Row = {"id": number, "name": f"Segment {number}", "kind": rng.choice(("static", "dynamic", "combined"))}
+        row: Row = {"id": number, "name": f"Segment {number}", "kind": rng.choice(_KINDS)}
         if row["kind"] == "combined" and len(world.segments) > 1:
-            row["operation"] = rng.choice(("union", "intersection", "only_first", "only_second", "exactly_one"))
+            row["operation"] = next(operations).value
             most = 4 if row["operation"] in ("union", "intersection") else 2
             wanted = min(rng.randint(2, most), len(world.segments))
             row["inputs"] = rng.sample(sorted(world.segments), wanted)

@@ -21,7 +21,7 @@ from tests.segments import oracle, worlds
 from tests.segments.draws import PAIRS, Draw, draw_segments
 from tests.segments.oracle import World
 
-CASES = int(os.environ.get("MAILER_ORACLE_CASES", "250"))
+CASES = int(os.environ.get("MAILER_ORACLE_CASES", "200"))
 PEOPLE = int(os.environ.get("MAILER_ORACLE_PEOPLE", "300"))
 SEED = int(os.environ.get("MAILER_ORACLE_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 COMPOUND = (Kind.BEHAVIOR, Kind.ACTIVITY, Kind.FOLLOW_UP, Kind.CONSENT, Kind.TOPIC, Kind.SUPPRESSED)
@@ -88,7 +88,7 @@ def test_every_operator_alone_agrees_with_the_oracle(database: Database, world: 
     draw = Draw(rng, world)
     move(database, world, rng)
     names: list[int | str] = list(world.segments)
-    draw.deck = [*PAIRS, *([pair for pair in PAIRS if FIELDS.get(pair[0]) in COMPOUND] * 8)]
+    draw.deck = [*PAIRS, *([pair for pair in PAIRS if FIELDS.get(pair[0]) in COMPOUND] * 6)]
     while draw.deck:
         rule = {"version": 1, "all": [draw.line(names)]}
         with database.read() as session:

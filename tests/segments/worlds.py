@@ -20,7 +20,7 @@ from tests.segments.oracle import Row, World
 from tests.support.make import make_sender, make_staff, make_workspace
 
 TODAY = date(2026, 11, 21)
-NAMES = ("Anna", "ANNA", "Åse", "åse", "Bo", "", "O'Neil", "50%_off", "a_b", "Émile")
+NAMES = ("Anna", "ANNA", "Åse", "åse", "Bo", "", "O'Neil", "50%_off", "50 times off", "a_b", "axb", "Émile")
 CITIES = ("Oslo", "OSLO", "Ålesund", "ålesund", "Bergen", "", "x; DROP")
 WORDS = ("", "Fish", "fish & chips", "Øl", "B2B", "ØL")
 TAGS = ("Golf", "Mat", "Øl", "Jazz", "Sci-Fi")
