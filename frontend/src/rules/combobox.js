@@ -65,6 +65,8 @@ export class Combobox {
     this.isPending = false;
     this.items = items;
     this.draw(note, text);
+    const { top, bottom } = this.input.getBoundingClientRect();
+    this.popup.classList.toggle('combo-up', innerHeight - bottom < 260 && top > 420);
     this.popup.hidden = false;
     this.input.setAttribute('aria-expanded', 'true');
     this.mark(this.first(text));

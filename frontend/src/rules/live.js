@@ -30,6 +30,8 @@ export class Live {
     const count = this.place.querySelector('[data-said-count]')?.textContent.trim() ?? '';
     if (this.said && count !== this.shown) this.said.textContent = count;
     this.shown = count;
+    const person = this.form.querySelector('[data-person] input[type=hidden]');
+    if (person?.value && !problems.length) htmx.trigger(person, 'change'); // the answer of the rule as it is now
   }
 }
 

@@ -31,7 +31,7 @@ def group_of(name: str, kind: Kind) -> str:
         return "lists"
     if kind in (Kind.ACTIVITY, Kind.FOLLOW_UP):
         return "activity"
-    if kind is Kind.BEHAVIOR or name.startswith("last_"):
+    if kind is Kind.BEHAVIOR or name in ("last_sent_at", "last_opened_at", "last_clicked_at"):
         return "behavior"
     if kind in (Kind.TOPIC, Kind.SUPPRESSED, Kind.CONSENT) or name in _CONSENT_FIELDS:
         return "consent"

@@ -20,6 +20,7 @@ from mailer.segments.parts import count_parts, list_branches
 from mailer.segments.queries import Source
 from mailer.segments.rules import parse_json
 from mailer.segments.suggestions import LIMIT, Suggestion, Suggestions, list_suggestions
+from mailer.segments.turns import newest_only
 from mailer.segments.views.words import closed_choices
 from mailer.segments.visibility import Viewer, get_visible, list_visible, make_viewer
 from mailer.statuses import SegmentOperation
@@ -36,7 +37,7 @@ SAMPLE = 10
 @access(*MARKETING)
 def preview() -> ResponseReturnValue:
     """Return sentence, count and ten people of the rule in the editor, or what is wrong with it."""
-    with app_context().read() as session:
+    with app_context().read() as session, newest_only(session, f"rule {who().id} {form_text('turn')[:20]}"):
         try:
             group = queries.read_rule(session, parse_json(form_text("rule")))
         except MailerError as error:
@@ -49,7 +50,7 @@ def preview() -> ResponseReturnValue:
 def parts() -> ResponseReturnValue:
     """Return the figures of the set operation in the editor, part by part."""
     operation = read_operation(form_text("operation"))
-    with app_context().read() as session:
+    with app_context().read() as session, newest_only(session, f"parts {who().id} {form_text('turn')[:20]}"):
         known = {str(one.id): one for one in list_visible(session, viewer())}
         operands = [known[text] for text in request.form.getlist("inputs") if text in known]
         return render_template("admin/segments/parts.html", **figures(session, operation, operands, _own_id()))
