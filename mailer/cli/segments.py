@@ -15,7 +15,9 @@ from mailer.contacts.queries import list_by_email
 from mailer.context import Context
 from mailer.errors import InputError, NotFoundError
 from mailer.segments import queries, service
+from mailer.segments.doubts import list_doubts
 from mailer.segments.rules import parse_json
+from mailer.segments.tree import Group
 from mailer.statuses import SegmentOperation
 from mailer.workspace.queries import get_workspace
 
@@ -61,6 +63,8 @@ def create(
         _warn_of_twin(ctx, name)
         if rule is not None:
             segment = service.create_dynamic(ctx, name, read_rule_file(rule))
+            with ctx.read() as session:
+                _warn_of_doubts(session, queries.read_rule(session, segment.rule))
         elif static is not None:
             segment = service.create_static(ctx, name, contact_ids=_read_ids(ctx, static), cause=f"file {static.name}")
         else:
@@ -109,8 +113,15 @@ def find_source(session: Session, name: str) -> queries.Source:
         path = Path(name)
         if not path.is_file():
             raise NotFoundError(f"there is no file {name}")
-        return queries.read_rule(session, read_rule_file(path))
+        rule = queries.read_rule(session, read_rule_file(path))
+        _warn_of_doubts(session, rule)
+        return rule
     return queries.get_segment(session, name)
+
+
+def _warn_of_doubts(session: Session, rule: Group) -> None:
+    for doubt in list_doubts(session, rule):
+        click.echo(f"warning: {doubt}", err=True)
 
 
 def _day(ctx: Context, session: Session, today: datetime | None) -> date:
