@@ -60,7 +60,9 @@ def count_all(ctx: Context) -> Tally:
         states = {state.value: sum(n for found, _, n in rows if found == state) for state in MessageState}
         return Tally(
             contacts=count_contacts(session),
-            segments={name: count_members(session, get_segment(session, name), today) for name in SEGMENTS},
+            segments={
+                name: count_members(session, get_segment(session, name), today, seconds=None) for name in SEGMENTS
+            },
             audience=sum(states.values()),
             sent=states[MessageState.ACCEPTED],
             failed=states[MessageState.FAILED],
