@@ -7,9 +7,10 @@ import pytest
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import NotFoundError
+from mailer.errors import ConflictError, NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import ContactField
+from mailer.schema.segments import Segment
 from mailer.segments import queries, service
 from mailer.segments.explain import describe_line, describe_rule
 from mailer.segments.phrases import Names
@@ -233,3 +234,29 @@ def test_renaming_a_segment_changes_no_rule(ctx: Context, people: dict[str, int]
         assert segment.rule == {"all": [line("segment", "not_in", [oslo.id])]}
         assert [member.id for member in queries.iter_members(session, segment, TODAY)] == [people["C"]]
         assert queries.describe_segment(session, segment) == "Contacts who are not in Capital"
+
+
+def test_archived_segment_still_means_what_it_meant_where_it_is_used(ctx: Context, people: dict[str, int]) -> None:
+    oslo = service.create_dynamic(ctx, "Oslo", {"all": [line("city", "equals", "Oslo")]})
+    asking = service.create_dynamic(ctx, "Asking", {"all": [line("segment", "in", oslo.id)]})
+    service.create_dynamic(ctx, "Bergen", {"all": [line("city", "equals", "Bergen")]})
+    both = service.create_combined(ctx, "Both", SegmentOperation.UNION, ["Oslo", "Bergen"])
+    with ctx.write() as session:
+        session.get_one(Segment, oslo.id).archived_at = utc_now()
+
+    with ctx.read() as session:
+        assert queries.count_members(session, queries.get_segment(session, asking.id), TODAY) == 2
+        assert queries.count_members(session, queries.get_segment(session, both.id), TODAY) == 3
+        with pytest.raises(NotFoundError):
+            queries.get_segment(session, "Oslo")
+
+
+def test_name_of_several_segments_is_refused_and_an_id_is_not(ctx: Context, people: dict[str, int]) -> None:
+    first, _ = (service.create_static(ctx, "Twins", contact_ids=[people[name]]) for name in "AB")
+
+    with pytest.raises(ConflictError, match="several segments are called 'Twins'"):
+        service.create_dynamic(ctx, "X", {"all": [line("segment", "in", "Twins")]})
+    asking = service.create_dynamic(ctx, "X", {"all": [line("segment", "in", [first.id])]})
+
+    with ctx.read() as session:
+        assert [one.id for one in queries.iter_members(session, asking, TODAY)] == [people["A"]]
