@@ -72,7 +72,7 @@ def create_combined(
     ctx: Context,
     name: str,
     operation: SegmentOperation,
-    inputs: Sequence[str],
+    inputs: Sequence[int | str],
     *,
     description: str = "",
     by: int | None = None,
@@ -102,7 +102,7 @@ def copy_members(ctx: Context, source: Segment, name: str, *, by: int | None = N
 def update_segment(
     ctx: Context, segment_id: int, *, name: str | None = None, description: str | None = None,
     rule: Mapping[str, Any] | None = None, operation: SegmentOperation | None = None,
-    inputs: Sequence[str] | None = None, by: int | None = None,
+    inputs: Sequence[int | str] | None = None, by: int | None = None,
 ) -> Segment:  # fmt: skip
     """Change what is given; the kind stays. Where it or a segment that asks about it is watched, a look follows.
 
@@ -186,7 +186,7 @@ def _change_combined(
     session: Session,
     segment: Segment,
     operation: SegmentOperation | None,
-    inputs: Sequence[str] | None,
+    inputs: Sequence[int | str] | None,
     by: int | None,
 ) -> None:
     there = queries.list_inputs(session, segment.id)

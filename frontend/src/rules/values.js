@@ -154,8 +154,8 @@ function parts(at) {
 
 function readParts(value, main) {
   if (isObject(value)) {
-    const { at_least: atLeast, ...kept } = value;
-    return atLeast === undefined ? kept : { count: { op: '>=', value: atLeast }, ...kept };
+    const { at_least: times, ...kept } = value;
+    return times === undefined ? kept : { count: { op: '>=', value: times }, ...kept };
   }
   return main && !isEmpty(value) ? { [main]: value } : {};
 }

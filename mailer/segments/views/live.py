@@ -56,6 +56,17 @@ def parts() -> ResponseReturnValue:
         return render_template("admin/segments/parts.html", **figures(session, operation, operands, _own_id()))
 
 
+@pages.get("/<uuid:public_id>/parts")
+@access()
+def stored_parts(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Return the figures of a combined segment, part by part; its page asks for them when it is there."""
+    with app_context().read() as session:
+        segment = get_visible(session, public_id, viewer())
+        operands = list(queries.list_inputs(session, segment.id))
+        shown = figures(session, read_operation(str(segment.operation)), operands)
+        return render_template("admin/segments/parts.html", **shown)
+
+
 @pages.get("/values")
 @access(*MARKETING)
 def values() -> ResponseReturnValue:

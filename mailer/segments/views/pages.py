@@ -19,7 +19,7 @@ from mailer.segments.parts import list_branches
 from mailer.segments.recipes import RECIPES, Recipe
 from mailer.segments.rules import parse_json
 from mailer.segments.uses import list_uses
-from mailer.segments.views.live import figures, look, read_operation, today, viewer
+from mailer.segments.views.live import look, read_operation, today, viewer
 from mailer.segments.views.members import member_page
 from mailer.segments.views.words import rule_words
 from mailer.segments.visibility import get_visible, list_visible
@@ -76,7 +76,7 @@ def create() -> ResponseReturnValue:
                 segment = service.create_static(ctx, values["name"], by=by)
             case SegmentKind.COMBINED:
                 operation = read_operation(values["operation"])
-                segment = service.create_combined(ctx, values["name"], operation, values["inputs"], by=by)
+                segment = service.create_combined(ctx, values["name"], operation, _inputs(values), by=by)
             case _:
                 rule = parse_json(values["rule"])
                 segment = service.create_dynamic(ctx, values["name"], rule, description=values["description"], by=by)
@@ -107,9 +107,7 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
             **member_page(session, segment),
         }
         if segment.kind == SegmentKind.COMBINED:
-            inputs = list(queries.list_inputs(session, segment.id))
-            values |= {"branches": _branches(session, segment)}
-            values |= {"parts": figures(session, read_operation(str(segment.operation)), inputs)}
+            values["branches"] = _branches(session, segment)
     return render_template("admin/segments/show.html", **values)
 
 
@@ -154,7 +152,7 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
         if segment.kind == SegmentKind.DYNAMIC:
             changes["rule"] = parse_json(values["rule"])
         elif segment.kind == SegmentKind.COMBINED:
-            changes |= {"operation": read_operation(values["operation"]), "inputs": values["inputs"]}
+            changes |= {"operation": read_operation(values["operation"]), "inputs": _inputs(values)}
         service.update_segment(ctx, segment.id, **changes, by=who().id)
     except MailerError as error:
         with ctx.read() as session:
@@ -264,6 +262,11 @@ def _form_values() -> dict[str, Any]:
     values: dict[str, Any] = {name: form_text(name) for name in ("name", "description", "kind", "rule", "operation")}
     values["inputs"] = [name.strip() for name in request.form.getlist("inputs") if name.strip()]
     return values
+
+
+def _inputs(values: dict[str, Any]) -> list[int | str]:
+    """Return the chosen segments; ids as numbers, so that no segment that is called by a number is meant."""
+    return [int(text) if text.isdecimal() and len(text) < 19 else text for text in values["inputs"]]  # noqa: PLR2004 - 63 bits
 
 
 def _id_of(public_id: uuid.UUID) -> int:
