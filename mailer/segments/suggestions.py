@@ -22,7 +22,7 @@ from mailer.segments.visibility import Viewer, is_visible_to
 from mailer.statuses import FieldType, Purpose, SubscriptionStatus
 
 LIMIT = 40
-LOOKED_AT = 200_000
+LOOKED_AT = 50_000
 """Contacts whose values are counted: the newest ones."""
 _KINDS = 50
 
