@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
@@ -78,8 +78,8 @@ def _rows(ctx: Context, segment: Segment, heading: Sequence[str]) -> Iterator[li
 
 def _read_page(session: Session, ids: Sequence[int], keys: Sequence[str]) -> Iterator[list[Cell]]:
     tags = find_tags(session, ids)
-    owner = func.coalesce(Staff.email, "")
-    columns: Any = (Contact, Address.email, Company.name, owner)
+    plain = [getattr(Contact, name) for name in PLAIN_COLUMNS]
+    columns: Any = (Contact.id, Address.email, Contact.external_id, *plain, Company.name, Staff.email, Contact.data)
     rows = session.execute(
         select(*columns)
         .outerjoin(Address, Address.id == Contact.address_id)
@@ -87,14 +87,9 @@ def _read_page(session: Session, ids: Sequence[int], keys: Sequence[str]) -> Ite
         .outerjoin(Staff, Staff.id == Contact.owner_id)
         .where(is_among(session, Contact.id, ids))
         .order_by(Contact.id)
-    ).all()
-    for contact, email, company, owner_email in rows:
-        plain = [getattr(contact, name) for name in PLAIN_COLUMNS]
-        yield [
-            contact.id, email, contact.external_id, *plain, company, owner_email,
-            ", ".join(sorted(tags.get(contact.id, ()))), *(_cell(contact.data.get(key)) for key in keys),
-        ]  # fmt: skip
-    session.expunge_all()
+    )
+    for *cells, data in rows:
+        yield [*cells, ", ".join(sorted(tags.get(cells[0], ()))), *(_cell(data.get(key)) for key in keys)]
 
 
 def _cell(value: Any) -> Cell:

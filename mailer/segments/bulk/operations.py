@@ -1,7 +1,7 @@
 """What a bulk task does to contacts: one operation a kind, each with its undoing; set-based, inside a transaction.
 
-An operation is given up to 1,000 contact ids that are not archived and says what came of them. It is told apart by its
-task's id, so that what it did can be found and taken back: `bulk:17`.
+An operation is given a few hundred contact ids that are not archived and says what came of them. What it did carries
+its task's id, so that it can be found and taken back: `bulk:17`.
 """
 
 from collections.abc import Mapping, Sequence

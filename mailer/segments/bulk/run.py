@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Text, delete, literal, or_, select, update
+from sqlalchemy import delete, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
@@ -19,7 +19,6 @@ from mailer.database import database_clock, database_clock_in
 from mailer.errors import ConflictError, MailerError
 from mailer.jobs import is_stopping
 from mailer.log import get_logger
-from mailer.rowsets import bind_rows, rowset
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import BulkMember, BulkTask, Segment
 from mailer.segments.bulk.operations import OPERATIONS
@@ -27,13 +26,13 @@ from mailer.segments.chosen import PAGE, count_written, insert_into, is_among, i
 from mailer.segments.jobs import RUN_BULK
 from mailer.statuses import BulkKind, BulkOutcome, BulkStatus
 
-CHUNK = 1_000
-"""Contacts in one transaction: 20 to 60 ms on SQLite, whatever is done to them."""
+CHUNK = 500
+"""Contacts in one transaction: 10 to 40 ms on SQLite, whatever is done to them."""
 LEASE = timedelta(seconds=30)
 KEPT_FOR = timedelta(days=30)
 """How long it is known what came of each contact, so that it can be undone."""
 _TURN_SECONDS = 20
-_KEPT_TYPES = {"contact_id": BigInteger(), "before": Text()}
+_KEEP = "UPDATE bulk_member SET before = :was WHERE bulk_task_id = :task AND contact_id = :whose"
 _UNFINISHED = (BulkStatus.GATHERING.value, BulkStatus.RUNNING.value, BulkStatus.UNDOING.value)
 log = get_logger("segments")
 
@@ -188,17 +187,10 @@ def _mark(session: Session, task: BulkTask, ids: Sequence[int], outcome: BulkOut
 
 
 def _keep_before(session: Session, task: BulkTask, before: Mapping[int, str | None]) -> None:
-    known = [(number, value) for number, value in before.items() if value is not None]
-    if known:
-        dialect = session.get_bind().dialect.name
-        values = rowset(dialect, "kept", _KEPT_TYPES)
-        kept = (
-            update(BulkMember)
-            .where(BulkMember.bulk_task_id == task.id, BulkMember.contact_id == values.c.contact_id)
-            .values(before=values.c.before)
-            .execution_options(synchronize_session=False)
-        )
-        session.execute(kept, bind_rows(dialect, "kept", _KEPT_TYPES, known))
+    """Note the old values, by primary key: joined to a list of values, SQLite would read the whole task for a chunk."""
+    rows = [{"task": task.id, "whose": number, "was": value} for number, value in before.items() if value is not None]
+    if rows:
+        session.execute(text(_KEEP), rows)
 
 
 def _undo(ctx: Context, claim: _Claim) -> bool:
