@@ -73,6 +73,16 @@ def test_what_is_wrong_in_the_preview_names_its_place(client: FlaskClient) -> No
     assert "data-count" not in post(client, "/segments/preview", rule="{").text
 
 
+def test_what_a_rule_names_and_nobody_knows_is_said_quietly(client: FlaskClient) -> None:
+    rule = {"version": 1, "all": [{"field": "activity", "op": "has_not", "value": {"kind": "purchaze"}}]}
+
+    page = post(client, "/segments/preview", rule=json.dumps(rule))
+
+    assert 'class="doubts"' in page.text
+    assert "purchaze" in page.text.split('class="doubts"')[1]
+    assert 'data-count="12"' in page.text
+
+
 def test_choices_nobody_has_are_offered_too(client: FlaskClient) -> None:
     answer = client.get("/segments/values?field=permission").get_json()
     found = {item["value"]: item["count"] for item in answer["items"]}

@@ -15,6 +15,7 @@ from mailer.errors import InputError, MailerError, NotFoundError
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import Segment
 from mailer.segments import queries
+from mailer.segments.doubts import list_doubts
 from mailer.segments.memberlist import list_member_lines
 from mailer.segments.parts import count_parts, list_branches
 from mailer.segments.queries import Source
@@ -42,7 +43,8 @@ def preview() -> ResponseReturnValue:
             group = queries.read_rule(session, parse_json(form_text("rule")))
         except MailerError as error:
             return render_template("admin/segments/preview.html", problems=problems_of(error))
-        return render_template("admin/segments/preview.html", **look(session, group))
+        doubts = list_doubts(session, group)
+        return render_template("admin/segments/preview.html", doubts=doubts, **look(session, group))
 
 
 @pages.post("/parts")
