@@ -38,7 +38,7 @@ def export_workbook(ctx: Context, segment: Segment, *, by: int | None = None) ->
         InputError: more members than a sheet has rows.
     """
     with ctx.read() as session:
-        if count_members(session, segment, business_day(ctx, session)) >= MAX_ROWS:
+        if count_members(session, segment, business_day(ctx, session), seconds=None) >= MAX_ROWS:
             raise InputError(f"a sheet holds {MAX_ROWS - 1:,} contacts at most", where="kind", mend="export CSV")
     heading = _begin(ctx, segment, "xlsx", by)
     return write_workbook(heading, _rows(ctx, segment, heading))

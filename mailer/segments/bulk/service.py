@@ -60,7 +60,7 @@ def start_bulk_task(
             raise NotFoundError("no such segment")
         kept = OPERATIONS[kind].check(session, params, by)
         if kind is BulkKind.ARCHIVE:
-            count = queries.count_members(session, segment, business_day(ctx, session))
+            count = queries.count_members(session, segment, business_day(ctx, session), seconds=None)
             if str(params.get("confirmed", "")).strip() != str(count):
                 raise InputError(
                     "this is not the number of members", where="confirmed", mend=f"type {count} to archive them"
