@@ -278,27 +278,27 @@ def _resolve_unknown(event: DeliveryEvent, message: Message) -> None:
 
 
 def _note_engagement(session: Session, events: Iterable[DeliveryEvent], messages: dict[int, Message]) -> None:
-    """Keep the last open of a display or prefetch and the last human click; machines count for nothing."""
+    """Keep the last open of a person or privacy proxy, and of a person alone, and the last click of a person."""
     rows: dict[int, dict[str, Any]] = {}
     for event in events:
-        contact_id, column = messages[event.message_id].contact_id, _ENGAGEMENT.get((event.kind, event.hit_class))
-        if contact_id is None or column is None:
+        contact_id, columns = messages[event.message_id].contact_id, _ENGAGEMENT.get((event.kind, event.hit_class), ())
+        if contact_id is None or not columns:
             continue
-        row = rows.setdefault(contact_id, {"contact_id": contact_id, "last_open_at": None, "last_click_at": None})
-        row[column] = event.at if row[column] is None else max(row[column], event.at)
+        row = rows.setdefault(contact_id, {"contact_id": contact_id, **dict.fromkeys(_LAST)})
+        row |= {column: event.at if row[column] is None else max(row[column], event.at) for column in columns}
     if not rows:
         return
     statement = _insert(session, Engagement)
-    columns = ("last_open_at", "last_click_at")
-    newest = {name: _newest(getattr(Engagement, name), statement.excluded[name]) for name in columns}
+    newest = {name: _newest(getattr(Engagement, name), statement.excluded[name]) for name in _LAST}
     statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=newest)
     session.connection().execute(statement, [rows[contact_id] for contact_id in sorted(rows)])
 
 
-_ENGAGEMENT: dict[tuple[EventKind, HitClass | None], str] = {
-    (EventKind.OPEN, HitClass.HUMAN): "last_open_at",
-    (EventKind.OPEN, HitClass.PROXY): "last_open_at",
-    (EventKind.CLICK, HitClass.HUMAN): "last_click_at",
+_LAST = ("last_open_at", "last_human_open_at", "last_click_at")
+_ENGAGEMENT: dict[tuple[EventKind, HitClass | None], tuple[str, ...]] = {
+    (EventKind.OPEN, HitClass.HUMAN): ("last_open_at", "last_human_open_at"),
+    (EventKind.OPEN, HitClass.PROXY): ("last_open_at",),
+    (EventKind.CLICK, HitClass.HUMAN): ("last_click_at",),
 }
 
 
@@ -352,6 +352,7 @@ def _recompute_engagement(session: Session, contact_id: int) -> None:
     mine = Event.contact_id == contact_id
     newest = select(Event.at).order_by(Event.at.desc()).limit(1)
     row.last_open_at = session.scalar(newest.where(mine, Event.kind == EventKind.OPEN.value, not_machine))
+    row.last_human_open_at = session.scalar(newest.where(mine, Event.kind == EventKind.OPEN.value, human))
     row.last_click_at = session.scalar(newest.where(mine, Event.kind == EventKind.CLICK.value, human))
 
 

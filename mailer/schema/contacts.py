@@ -76,6 +76,13 @@ class Contact(Base):
             postgresql_where=text("external_id IS NOT NULL"),
         ),
         Index("ix_contact_created_at", "created_at", "id"),
+        Index(  # what every segment begins with, without a look at the wide rows
+            "ix_contact_live",
+            "id",
+            "archived_at",
+            sqlite_where=text("archived_at IS NULL"),
+            postgresql_where=text("archived_at IS NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -145,7 +152,7 @@ class Activity(Base):
     __tablename__ = "activity"
     __table_args__ = (
         Index("ix_activity_contact_kind_at", "contact_id", "kind", "at"),
-        Index("ix_activity_kind_at", "kind", "at"),
+        Index("ix_activity_kind_at", "kind", "at", "contact_id", "amount", "currency"),  # sums need no rows
         Index(
             "uq_activity_kind_external_id",
             "kind",

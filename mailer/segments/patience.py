@@ -60,6 +60,7 @@ def _postgresql(session: Session, seconds: float) -> Iterator[None]:
         with session.begin_nested():
             before = session.scalar(text("SELECT current_setting('statement_timeout')"))
             _set_timeout(session, str(int(seconds * 1000)))
+            session.execute(text("SET LOCAL work_mem = '64MB'"))  # sets of a million ids stay out of files
             yield
             _set_timeout(session, str(before))
     except OperationalError as error:

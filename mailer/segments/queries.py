@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -13,6 +13,7 @@ from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact, ContactField
 from mailer.schema.content import TrackedLink
+from mailer.schema.delivery import Event
 from mailer.schema.segments import Segment, SegmentInput, SegmentMember, SegmentUse
 from mailer.segments.compile.conditions import RuleContext
 from mailer.segments.explain import describe_combination, describe_rule
@@ -23,7 +24,7 @@ from mailer.segments.resolve import Resolver
 from mailer.segments.resolve import Source as Source
 from mailer.segments.rules import named_segments, parse_rule, with_segment_ids
 from mailer.segments.tree import Behavior, Group, iter_lines
-from mailer.statuses import FieldType, SegmentKind, SegmentOperation
+from mailer.statuses import EventKind, FieldType, SegmentKind, SegmentOperation
 from mailer.workspace.queries import get_workspace
 
 PAGE = 2000
@@ -131,11 +132,14 @@ def pin_rule(session: Session, rule: Mapping[str, Any]) -> dict[str, Any]:
     return with_segment_ids(rule, lambda name: get_segment(session, name).id)
 
 
-def _resolver(session: Session, today: date) -> Resolver:
+def _resolver(session: Session, today: date, *, asks_one: bool = False) -> Resolver:
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
     context = RuleContext(
         today=today,
         zone=get_workspace(session).timezone,
-        is_sqlite=session.get_bind().dialect.name == "sqlite",
+        is_sqlite=is_sqlite,
+        makes_sets=is_sqlite and not asks_one,
+        newest_hit=_find_newest_hit(session),
         membership=_no_membership,
     )
     return Resolver(
@@ -144,6 +148,15 @@ def _resolver(session: Session, today: date) -> Resolver:
         find=lambda name: get_segment(session, name),
         list_inputs=lambda segment_id: list_inputs(session, segment_id),
     )
+
+
+def _find_newest_hit(session: Session) -> datetime | None:
+    newest = [
+        select(Event.at).where(Event.kind == kind.value).order_by(Event.at.desc()).limit(1)
+        for kind in (EventKind.OPEN, EventKind.CLICK)
+    ]
+    found = [session.scalar(query) for query in newest]
+    return max((at for at in found if at is not None), default=None)
 
 
 def _no_membership(name: int | str, _is_negated: bool) -> ColumnElement[bool]:  # noqa: FBT001 - as the compiler calls it
@@ -240,7 +253,7 @@ def list_reasons(session: Session, source: Source, contact_id: int, today: date)
 
     A contact is a member where every reason of depth 0 holds.
     """
-    nodes = build_nodes(_resolver(session, today), source, lambda group: find_names(session, group))
+    nodes = build_nodes(_resolver(session, today, asks_one=True), source, lambda group: find_names(session, group))
     nodes.append(Node("is not archived", Contact.archived_at.is_(None)))
     conditions = [condition for node in nodes for condition in node.conditions()]
     found: list[bool] = []

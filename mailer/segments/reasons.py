@@ -68,7 +68,7 @@ def build_nodes(resolver: Resolver, source: Source, names: Callable[[Group], Nam
     inner = resolver.enter(source)
     match SegmentKind(source.kind):
         case SegmentKind.STATIC:
-            return [Node("is on the list", is_listed(source.id))]
+            return [Node("is on the list", is_listed(source.id, resolver.context))]
         case SegmentKind.DYNAMIC:
             return build_nodes(inner, inner.rule_of(source), names)
         case SegmentKind.COMBINED:
@@ -80,7 +80,7 @@ def build_nodes(resolver: Resolver, source: Source, names: Callable[[Group], Nam
 def _operand(resolver: Resolver, segment: Segment, names: Callable[[Group], Names]) -> Node:
     text = f"is in “{segment.name}”"
     if segment.kind == SegmentKind.STATIC:
-        return Node(text, is_listed(segment.id))
+        return Node(text, is_listed(segment.id, resolver.context))
     return Node(text, parts=build_nodes(resolver, segment, names))
 
 

@@ -13,7 +13,7 @@ from mailer.errors import ConflictError, InputError
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import Segment, SegmentMember
 from mailer.segments.algebra import Operand, combine
-from mailer.segments.compile.conditions import Condition, RuleContext
+from mailer.segments.compile.conditions import Condition, RuleContext, is_in
 from mailer.segments.compile.groups import compile_group
 from mailer.segments.rules import parse_rule
 from mailer.segments.tree import Group, Line, depth_of, iter_lines
@@ -74,7 +74,8 @@ class Resolver:
         match SegmentKind(source.kind):
             case SegmentKind.STATIC:
                 self.budget.take(())
-                return not_(is_listed(source.id)) if is_negated else is_listed(source.id)
+                listed = is_listed(source.id, self.context)
+                return not_(listed) if is_negated else listed
             case SegmentKind.DYNAMIC:
                 return inner.condition_of(inner.rule_of(source), is_negated=is_negated)
             case SegmentKind.COMBINED:
@@ -119,7 +120,9 @@ class Resolver:
         return self.condition_of(self.find(name), is_negated=is_negated)
 
 
-def is_listed(segment_id: int) -> Condition:
+def is_listed(segment_id: int, context: RuleContext) -> Condition:
     """Return the condition that a contact is in the list of a static segment."""
-    where = (SegmentMember.segment_id == segment_id, SegmentMember.contact_id == Contact.id)
-    return exists(select(SegmentMember.contact_id).where(*where).correlate(Contact))
+    listed = select(SegmentMember.contact_id).where(SegmentMember.segment_id == segment_id)
+    if context.makes_sets:
+        return is_in(listed)
+    return exists(listed.where(SegmentMember.contact_id == Contact.id).correlate(Contact))

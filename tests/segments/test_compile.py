@@ -13,6 +13,7 @@ from mailer.schema.delivery import Event, Message
 from mailer.segments.queries import count_members, iter_members, members_select, read_rule
 from mailer.statuses import Permission, SubscriptionStatus
 from tests.support.make import (
+    fill_engagement,
     make_activity,
     make_company,
     make_consent,
@@ -299,6 +300,7 @@ def test_behavior_counts_human_events_only_unless_asked(ctx, session):
     event("B", "click", "machine")
     event("C", "open", "machine")
     event("D", "hard_bounce")
+    fill_engagement(session)
 
     assert names(session, line("sent", "did")) == "ABC"
     assert names(session, line("sent", "did_not", {})) == "D"

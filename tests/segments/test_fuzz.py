@@ -93,7 +93,14 @@ def compiled(group: Group, *, is_sqlite: bool) -> str:
         )
         return ~found if is_negated else found
 
-    context = RuleContext(today=TODAY, zone="Europe/Oslo", is_sqlite=is_sqlite, membership=membership)
+    context = RuleContext(
+        today=TODAY,
+        zone="Europe/Oslo",
+        is_sqlite=is_sqlite,
+        makes_sets=is_sqlite,
+        newest_hit=None,
+        membership=membership,
+    )
     dialect: Any = sqlite.dialect() if is_sqlite else postgresql.dialect()  # type: ignore[no-untyped-call]
     return str(select(Contact.id).where(compile_group(group, context)).compile(dialect=dialect))
 

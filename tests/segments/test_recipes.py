@@ -12,7 +12,7 @@ from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Event, Message
 from mailer.segments.queries import iter_members, read_rule
 from mailer.segments.recipes import RECIPES
-from tests.support.make import make_activity, make_contact, make_sending, make_topic, make_workspace
+from tests.support.make import fill_engagement, make_activity, make_contact, make_sending, make_topic, make_workspace
 
 TODAY = date(2026, 11, 21)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -112,7 +112,7 @@ def mail(ctx: Context, session: Session) -> Callable[..., None]:
                 Event(**values, kind=kind, hit_class=hit_class, at=NOON - timedelta(days=ago), detail={},
                       dedupe_key=f"{name}{number}")
             )  # fmt: skip
-        session.flush()
+        fill_engagement(session)
 
     return mail
 

@@ -13,11 +13,11 @@ from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, Subscription, Suppression, Topic
 from mailer.schema.contacts import Activity, Address, Company, Contact, ContactField, ContactTag, Tag
 from mailer.schema.content import ContentVersion, TrackedLink
-from mailer.schema.delivery import Engagement, Event, Message, Sending
+from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import Segment, SegmentInput, SegmentMember
 from tests.segments.oracle import Row, World
-from tests.support.make import make_sender, make_staff, make_workspace
+from tests.support.make import fill_engagement, make_sender, make_staff, make_workspace
 
 TODAY = date(2026, 11, 21)
 NAMES = ("Anna", "ANNA", "Åse", "åse", "Bo", "", "O'Neil", "50%_off", "50 times off", "a_b", "axb", "Émile")
@@ -215,6 +215,7 @@ def store_world(session: Session, world: World) -> None:
     ])  # fmt: skip
     for one in world.people:
         _store_person(session, one, topics, tags, staff["ola@example.com"])
+    fill_engagement(session)
     _store_segments(session, world)
 
 
@@ -269,11 +270,6 @@ def _store_person(session: Session, one: Row, topics: dict[str, int], tags: dict
                 "dedupe_key": f"{one['id']}-{number}"}
         for number, row in enumerate(one["events"])
     ])  # fmt: skip
-    opens = [row["at"] for row in one["events"] if row["kind"] == "open" and row["class"] in ("human", "proxy")]
-    clicks = [row["at"] for row in one["events"] if row["kind"] == "click" and row["class"] == "human"]
-    if opens or clicks:
-        last = {"last_open_at": max(opens, default=None), "last_click_at": max(clicks, default=None)}
-        _add(session, Engagement, [mine | last])
     _add(session, Activity, [mine | row | {"created_at": row["at"]} for row in one["activities"]])
     _add(session, FollowUp, [
         mine | {"owner_id": owner, "title": "t", "kind": row["kind"], "due_on": TODAY, "status": row["status"],

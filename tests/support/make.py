@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy import and_, case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import check_address, hash_address
@@ -17,7 +18,7 @@ from mailer.schema.accounts import Staff
 from mailer.schema.consent import Consent, Subscription, Topic
 from mailer.schema.contacts import Activity, Address, Company, Contact
 from mailer.schema.content import ContentVersion
-from mailer.schema.delivery import Sending
+from mailer.schema.delivery import Engagement, Event, Sending
 from mailer.schema.workspace import Sender, Workspace
 from mailer.statuses import Permission, Purpose, Role, SendingClass, SubscriptionStatus
 
@@ -143,6 +144,21 @@ STARTER_MJML = """<mjml><mj-body><mj-section><mj-column>
 <mj-button href="https://example.com/sign-up">Sign up</mj-button>
 <mj-text>{{ sender.postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>
 </mj-column></mj-section></mj-body></mjml>"""
+
+
+def fill_engagement(session: Session) -> None:
+    """Write the engagement that delivery would have written with the events that are there."""
+    session.flush()
+    session.execute(delete(Engagement))
+    opened, human = Event.kind == "open", Event.hit_class == "human"
+    last = [
+        func.max(case((and_(opened, Event.hit_class != "machine"), Event.at))),
+        func.max(case((and_(opened, human), Event.at))),
+        func.max(case((and_(Event.kind == "click", human), Event.at))),
+    ]
+    rows = select(Event.contact_id, *last).where(Event.contact_id.is_not(None)).group_by(Event.contact_id)
+    columns = ["contact_id", "last_open_at", "last_human_open_at", "last_click_at"]
+    session.execute(insert(Engagement).from_select(columns, rows))
 
 
 def make_version(

@@ -503,6 +503,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_contact_company_id", ["company_id"], unique=False)
         batch_op.create_index("ix_contact_created_at", ["created_at", "id"], unique=False)
         batch_op.create_index(
+            "ix_contact_live",
+            ["id", "archived_at"],
+            unique=False,
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
+        )
+        batch_op.create_index(
             "ix_contact_owner_id",
             ["owner_id"],
             unique=False,
@@ -596,7 +603,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("activity", schema=None) as batch_op:
         batch_op.create_index("ix_activity_contact_kind_at", ["contact_id", "kind", "at"], unique=False)
-        batch_op.create_index("ix_activity_kind_at", ["kind", "at"], unique=False)
+        batch_op.create_index("ix_activity_kind_at", ["kind", "at", "contact_id", "amount", "currency"], unique=False)
         batch_op.create_index(
             "uq_activity_kind_external_id",
             ["kind", "external_id"],
@@ -655,15 +662,13 @@ def upgrade() -> None:
         "engagement",
         sa.Column("contact_id", BigInt, nullable=False),
         sa.Column("last_open_at", UtcDateTime(), nullable=True),
+        sa.Column("last_human_open_at", UtcDateTime(), nullable=True),
         sa.Column("last_click_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["contact_id"], ["contact.id"], name=op.f("fk_engagement_contact_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("contact_id", name=op.f("pk_engagement")),
     )
-    with op.batch_alter_table("engagement", schema=None) as batch_op:
-        batch_op.create_index("ix_engagement_last_click_at", ["last_click_at"], unique=False)
-
     op.create_table(
         "follow_up",
         sa.Column("id", BigInt, nullable=False),
@@ -889,10 +894,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_event_dedupe_key")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
-        batch_op.create_index("ix_event_contact_kind_at", ["contact_id", "kind", "at"], unique=False)
-        batch_op.create_index("ix_event_kind_at", ["kind", "at"], unique=False)
+        batch_op.create_index(
+            "ix_event_contact_kind_at", ["contact_id", "kind", "at", "class", "sending_id"], unique=False
+        )
+        batch_op.create_index("ix_event_kind_at", ["kind", "at", "class", "contact_id"], unique=False)
         batch_op.create_index("ix_event_message_id", ["message_id", "id"], unique=False)
-        batch_op.create_index("ix_event_sending_kind_at", ["sending_id", "kind", "at"], unique=False)
+        batch_op.create_index(
+            "ix_event_sending_kind_at", ["sending_id", "kind", "at", "class", "contact_id"], unique=False
+        )
 
     op.create_table(
         "hit",
@@ -974,9 +983,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_follow_up_contact_id")
 
     op.drop_table("follow_up")
-    with op.batch_alter_table("engagement", schema=None) as batch_op:
-        batch_op.drop_index("ix_engagement_last_click_at")
-
     op.drop_table("engagement")
     with op.batch_alter_table("contact_tag", schema=None) as batch_op:
         batch_op.drop_index("ix_contact_tag_tag_id")
@@ -1015,6 +1021,11 @@ def downgrade() -> None:
             "ix_contact_owner_id",
             sqlite_where=sa.text("owner_id IS NOT NULL"),
             postgresql_where=sa.text("owner_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_contact_live",
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
         )
         batch_op.drop_index("ix_contact_created_at")
         batch_op.drop_index("ix_contact_company_id")

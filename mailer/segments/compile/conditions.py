@@ -5,10 +5,10 @@ Every condition is true or false, never NULL, so negations mean what they say: "
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, String, and_, case, cast, exists, func, not_, or_, select
+from sqlalchemy import JSON, ColumnElement, Float, String, and_, case, cast, exists, func, literal, not_, or_, select
 
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Contact
@@ -26,11 +26,16 @@ class RuleContext:
     """What a rule means depends on: the day, the zone, the engine, other segments.
 
     `membership(name, is_negated)` is the condition of being in a segment, by id or name, or its opposite.
+    With `makes_sets` related contacts are a set that is made once (SQLite asks an EXISTS for each contact); without,
+    each is looked up, as is best where only one is asked about. `newest_hit` is when the newest open or click of all
+    was.
     """
 
     today: date
     zone: str
     is_sqlite: bool
+    makes_sets: bool
+    newest_hit: datetime | None
     membership: Callable[[int | str, bool], Condition]
 
 
@@ -49,9 +54,30 @@ def exists_one(column: Any, *where: Condition) -> Condition:
     return exists(select(column).where(*where).correlate(Contact))
 
 
+def is_in(contact_ids: Any) -> Condition:
+    """Return whether a contact is among the ids of a select that depends on no other table and yields no NULL."""
+    return Contact.id.in_(contact_ids)
+
+
 def own_text(key: str) -> Any:
     """Return an own field as text."""
-    return Contact.data[key].as_string()
+    return _own_value(key).as_string()
+
+
+def own_number(key: str, *, is_sqlite: bool) -> Any:
+    """Return an own field as a number, NULL where it is none."""
+    kind = func.json_type(Contact.data, _written(f'$."{key}"')) if is_sqlite else func.jsonb_typeof(_own_value(key))
+    is_number = kind.in_([_written(word) for word in _NUMBERS])
+    return case((is_number, cast(_own_value(key).as_string(), Float)), else_=None)
+
+
+def _own_value(key: str) -> Any:
+    return Contact.data[literal(key, JSON.JSONIndexType(), literal_execute=True)]
+
+
+def _written(word: str) -> Any:
+    """Return a word of ours that stands in the SQL itself: an index on the expression is found only so."""
+    return literal(word, literal_execute=True)
 
 
 def json_number(data: Any, key: str, context: RuleContext) -> Any:

@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlalchemy import and_, literal, not_
 
-from mailer.schema.contacts import Contact
-from mailer.segments.compile.conditions import Condition, RuleContext, json_number, known, signed
+from mailer.segments.compile.conditions import Condition, RuleContext, known, own_number, signed
 from mailer.segments.tree import Line, NumberTest
 
 
 def compile_number(line: Line, context: RuleContext) -> Condition:
     """Return the condition of a number line; numbers are own fields."""
-    column = json_number(Contact.data, str(line.own_key), context)
+    column = own_number(str(line.own_key), is_sqlite=context.is_sqlite)
     if line.value is None:
         return signed(line.op, lambda _: column.is_(None))
     return match_number(column, line.value)

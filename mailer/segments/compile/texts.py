@@ -12,6 +12,7 @@ from sqlalchemy import and_, false, func, not_, or_
 from mailer.schema.consent import Consent
 from mailer.schema.contacts import Address, Company, Contact
 from mailer.segments.compile.conditions import Condition, RuleContext, exists_one, known, own_text, signed
+from mailer.segments.fields import FIELDS, Kind
 from mailer.segments.tree import Line
 from mailer.statuses import Purpose
 
@@ -23,6 +24,10 @@ _COMPANY: dict[str, Any] = {
     "company.country": Company.country,
 }
 _ADDRESS: dict[str, Any] = {"email": Address.email, "email.domain": Address.domain}
+
+
+PLAIN_TEXTS = tuple(name for name, kind in FIELDS.items() if kind is Kind.TEXT and name in Contact.__table__.columns)
+"""Text fields that are columns of the contact itself."""
 
 
 def compile_text(line: Line, context: RuleContext) -> Condition:
@@ -74,12 +79,18 @@ def match_text(column: Any, op: str, value: Any, context: RuleContext) -> Condit
 
 def is_among(column: Any, values: Sequence[str], context: RuleContext) -> list[Condition]:
     """Return conditions, any of which says that a text is one of `values`, whatever its case."""
+    folded = fold_column(column, is_sqlite=context.is_sqlite)
     if not context.is_sqlite:
-        return [func.lower(column).in_([value.lower() for value in values])]
+        return [folded.in_([value.lower() for value in values])]
     plain = [value for value in values if value.isascii()]
     other = [value.casefold() for value in values if not value.isascii()]
-    found = [column.collate("NOCASE").in_(plain)] if plain else []
+    found = [folded.in_(plain)] if plain else []
     return found + ([func.fold(column).in_(other)] if other else [])
+
+
+def fold_column(column: Any, *, is_sqlite: bool) -> Any:
+    """Return a column as it is compared and indexed."""
+    return column.collate("NOCASE") if is_sqlite else func.lower(column)
 
 
 def _folded(column: Any, text: str, context: RuleContext) -> tuple[Any, str]:
