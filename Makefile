@@ -13,7 +13,7 @@ CASES ?= 3000
 SEED ?= 0
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
-FRONTEND := frontend/package.json frontend/package-lock.json frontend/build.mjs frontend/hatch_build.py $(wildcard frontend/src/*)
+FRONTEND := frontend/package.json frontend/package-lock.json frontend/build.mjs frontend/hatch_build.py $(wildcard frontend/src/* frontend/src/*/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PATHS := mailer tests bench frontend web.py worker.py
 
