@@ -15,7 +15,9 @@ from mailer.contacts.queries import list_by_email
 from mailer.context import Context
 from mailer.errors import InputError, NotFoundError
 from mailer.segments import queries, service
+from mailer.segments.cost import Cost, estimate_cost
 from mailer.segments.doubts import list_doubts
+from mailer.segments.indexes import create_index, drop_index, list_indexed
 from mailer.segments.rules import parse_json
 from mailer.segments.tree import Group
 from mailer.statuses import SegmentOperation
@@ -188,7 +190,9 @@ def explain(*, name: str, email: str, today: datetime | None, as_json: bool) -> 
     """
     with opened() as ctx, ctx.read() as session:
         source = find_source(session, name)
+        cost = estimate_cost(session, source)
         answer: dict[str, Any] = {"segment": name, "sentence": queries.describe_segment(session, source)}
+        answer["cost"] = {"milliseconds": cost.milliseconds, "wanting": list(cost.wanting)}
         if email:
             contacts = list_by_email(session, email)
             if not contacts:
@@ -199,10 +203,38 @@ def explain(*, name: str, email: str, today: datetime | None, as_json: bool) -> 
         print_json(answer)
         return
     click.echo(answer["sentence"])
+    _tell_cost(cost)
     for contact in answer.get("contacts", []):
         click.echo(f"contact {contact['id']}: {'in' if contact['member'] else 'not in'}")
         for line in contact["lines"]:
             click.echo(f"  {'yes' if line['holds'] else 'no '}  {'  ' * line['depth']}{line['text']}")
+
+
+@segments.command()
+@click.argument("fields", nargs=-1, metavar="[FIELD …]")
+@click.option("--drop", is_flag=True, help="Drop the index instead.")
+@json_option
+@telling_errors
+def index(*, fields: tuple[str, ...], drop: bool, as_json: bool) -> None:
+    """Make an index of fields that many rules ask about; without FIELD, list those that have one.
+
+    \b
+    Examples:
+      mailer segments index score
+      mailer segments index city --drop
+    """
+    with opened() as ctx:
+        for field in fields:
+            (drop_index if drop else create_index)(ctx, field)
+        with ctx.read() as session:
+            print_mapping({"indexed": sorted(list_indexed(session))}, as_json=as_json)
+
+
+def _tell_cost(cost: Cost) -> None:
+    if cost.is_slow:
+        click.echo(f"counting it takes about {cost.milliseconds / 1000:.1f} s")
+    for field in cost.wanting:
+        click.echo(f"every contact is looked through for {field!r}; mend: mailer segments index {field}")
 
 
 def _why(session: Session, source: queries.Source, contact_id: int, day: date) -> dict[str, Any]:
