@@ -18,7 +18,7 @@ from mailer.segments.queries import Source, get_segment, list_inputs, own_field_
 from mailer.segments.tree import Behavior, Group, Line, NumberTest, iter_lines
 from mailer.statuses import SegmentKind
 
-MANY_CONTACTS = 20_000
+MANY_CONTACTS = 100_000
 """From so many contacts on an index is worth its keep."""
 SLOW_MILLISECONDS = 1_000
 _EVERYBODY = 0.05

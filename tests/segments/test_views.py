@@ -9,10 +9,12 @@ from werkzeug.test import TestResponse
 
 from mailer.app import create_app
 from mailer.context import Context
+from mailer.segments.cost import MANY_CONTACTS
 from mailer.segments.fields import FIELDS, OPERATORS
 from mailer.segments.queries import get_segment
 from mailer.segments.views.labels import field_words, operator_words
 from tests.support.client import make_client, sign_in
+from tests.support.make import make_contact
 from tests.support.story import Story, make_story
 
 RULE = {"version": 1, "all": [{"field": "city", "op": "equals", "value": "Oslo"}]}
@@ -133,3 +135,17 @@ def test_every_field_and_operator_has_a_name_of_its_own(ctx: Context) -> None:
 
     assert unnamed == []
     assert {kind: ops for kind, ops in missing.items() if ops} == {}
+
+
+def test_the_editor_offers_an_index_where_a_rule_looks_through_everybody(client: FlaskClient, ctx: Context) -> None:
+    rule = json.dumps(RULE)
+    assert "Make an index" not in post(client, "/segments/preview", rule=rule).text
+    with ctx.write() as session:
+        make_contact(session, id=MANY_CONTACTS)
+    assert "Make an index" in post(client, "/segments/preview", rule=rule).text
+
+    made = post(client, "/segments/indexes", field="city")
+
+    assert "The index is there" in made.text
+    assert "Make an index" not in post(client, "/segments/preview", rule=rule).text
+    assert "no index helps" in post(client, "/segments/indexes", field="opened").text
