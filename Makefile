@@ -52,7 +52,7 @@ chaos: $(DEV_STAMP) ## every fault in its long form, about half an hour; SEED=â€
 soak: $(DEV_STAMP) ## a giant among 50 small sendings, memory watched, some minutes; ARGS="--size=100000"
 	$(BIN)/python -m bench.soak $(ARGS)
 
-bench: $(DEV_STAMP) ## every benchmark, one after the other, about five minutes
+bench: $(DEV_STAMP) ## every benchmark, one after the other, about twenty minutes
 	$(BIN)/python -m bench $(ARGS)
 
 screenshots: $(DEV_STAMP) ## every page, desktop, phone and dark, into build/screenshots
