@@ -41,8 +41,8 @@ def main() -> None:
 for command in (
     running.demo, running.up, running.run, running.doctor, running.version, users.users, contacts.contacts,
     contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
-    consent.topics, consent.senders, domains.domains, consent.suppressions, transports.transports, consent.stop_all,
-    catcher.catcher, bounces.bounces,
+    consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions, transports.transports,
+    consent.stop_all, catcher.catcher, bounces.bounces,
 ):  # fmt: skip
     main.add_command(command)
 

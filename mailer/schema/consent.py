@@ -98,8 +98,23 @@ class ConsentEvent(Base):
     evidence_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     message_id: Mapped[Big | None]
     by_staff_id: Mapped[Big | None]
-    block_id: Mapped[Big | None]
     at: Mapped[datetime]
+
+
+class ConsentBlock(Base):
+    """A seal over the lines of the ledger from the block before it up to `last_id`; made by a background job.
+
+    Triggers refuse to change or delete lines and blocks. Two blocks never follow the same one.
+    """
+
+    __tablename__ = "consent_block"
+
+    id: Mapped[Id]
+    previous_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    line_count: Mapped[int]
+    last_id: Mapped[Big]
+    sealed_at: Mapped[datetime]
 
 
 class ConsentEvidence(Base):

@@ -237,7 +237,6 @@ def upgrade() -> None:
         sa.Column("evidence_digest", sa.LargeBinary(length=32), nullable=True),
         sa.Column("message_id", BigInt, nullable=True),
         sa.Column("by_staff_id", BigInt, nullable=True),
-        sa.Column("block_id", BigInt, nullable=True),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "basis = 'consent' OR basis = 'customer' OR basis = 'business' OR basis = 'contract' OR basis = 'legal_duty' OR basis = 'vital' OR basis = 'public'",

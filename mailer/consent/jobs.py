@@ -1,0 +1,5 @@
+"""The background jobs of consent."""
+
+from mailer.jobs import Job
+
+SEAL = Job("consent.seal", every_seconds=60)
