@@ -177,7 +177,11 @@ def test_worker_holds_a_provider_and_goes_on_with_the_others(sending_ctx: Contex
     assert _hold(sending_ctx, sending) == (None, "")
     assert len(sink.recipients) == 8
     with sending_ctx.read() as session:
-        states = session.scalars(select(Message.state).join(SendBatch).where(SendBatch.provider == "google")).all()
+        states = session.scalars(
+            select(Message.state)
+            .join(SendBatch, SendBatch.id == Message.batch_id)
+            .where(SendBatch.provider == "google")
+        ).all()
         assert set(states) == {MessageState.QUEUED.value}
         assert len(states) == 4
         assert [hold.provider for hold in holds.list_provider_holds(session, sending.id)] == ["google"]
