@@ -63,14 +63,14 @@ def test_wrong_rule_is_told_by_line_and_column_or_by_its_place_in_the_tree(shell
 
 def test_what_a_rule_names_in_vain_is_a_warning(shell: Shell, tmp_path: Path) -> None:
     rule = tmp_path / "rule.json"
-    line = {"field": "opened", "op": "did_not", "value": {"campaign": "Autum"}}
+    line = {"field": "opened", "op": "did_not", "value": {"campaign": "Automn"}}
     rule.write_text(json.dumps({"all": [line, {"field": "topic", "op": "not_subscribed", "value": "Newz"}]}))
 
     counted = shell.run("segments", "count", str(rule), "--json")
 
     assert json.loads(counted.stdout)["count"] == 2
     assert counted.stderr.splitlines() == [
-        "warning: all[0].value.campaign: there is no campaign 'Autum' (nothing meets it)",
+        "warning: all[0].value.campaign: there is no campaign 'Automn' (nothing meets it)",
         "warning: all[1].value: there is no topic 'Newz' (nothing meets it)",
     ]
     assert "there is no topic" in shell.run("segments", "create", "X", "--rule", str(rule)).stderr
