@@ -75,7 +75,6 @@ def _index_of(ctx: Context, field: str) -> Index:
     index = Index(
         name,
         Grouping(expression),
-        Contact.archived_at,
         sqlite_where=is_live,
         postgresql_where=is_live,
         postgresql_include=[field] if key is None else None,  # so that the rows themselves need not be read
