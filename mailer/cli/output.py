@@ -1,6 +1,7 @@
 """What commands print: JSON on stdout where asked, words otherwise; errors on stderr with where and how to mend."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from mailer.errors import ConflictError, InputError, MailerError, NotAllowedError, NotFoundError
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 FAILED, USAGE, REFUSED = 1, 2, 3
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +66,7 @@ def telling_errors(command: Callable[P, T]) -> Callable[P, T]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            _require_text(kwargs.values())
             return command(*args, **kwargs)
         except MailerError as error:
             tell(error)
@@ -82,6 +85,14 @@ def telling_errors(command: Callable[P, T]) -> Callable[P, T]:
             sys.exit(FAILED)
 
     return run
+
+
+def _require_text(given: Iterable[object]) -> None:
+    """Refuse arguments that are no text in UTF-8 before anything is done with them: no database keeps them."""
+    for value in given:
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and _NO_TEXT.search(text):
+                raise InputError(f"not a text in UTF-8: {text[:60]!r}", where="arguments")
 
 
 def tell(error: MailerError) -> None:

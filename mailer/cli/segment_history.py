@@ -22,6 +22,8 @@ from mailer.segments.uses import list_uses
 from mailer.segments.visibility import Visibility, visibility_of
 from mailer.statuses import BulkKind, SegmentChange
 
+_event_id = click.IntRange(0, 2**63 - 1)
+
 
 @segments.command()
 @click.argument("name", metavar="NAME")
@@ -54,7 +56,9 @@ def unwatch(*, name: str, as_json: bool) -> None:
 @segments.command()
 @click.argument("name", metavar="NAME")
 @click.option("--kind", type=click.Choice([kind.value for kind in SegmentChange]), default=None)
-@click.option("--after", type=int, default=0, metavar="ID", help="Only what happened after this line.")
+@click.option(
+    "--after", type=click.IntRange(0, 2**63 - 1), default=0, metavar="ID", help="Only what happened after this line."
+)
 @click.option("--sizes", is_flag=True, help="The size day by day, over a year, instead of who came and went.")
 @click.option("--look", "is_fresh", is_flag=True, help="Look first.")
 @json_option
@@ -201,9 +205,15 @@ def archive(*, name: str, undo: bool, as_json: bool) -> None:
     """Take a segment that nothing works with out of the lists; an archived one is named by its id."""
     with opened() as ctx:
         with ctx.read() as session:
-            segment = get_segment(session, int(name) if undo and name.isdecimal() else name)
+            segment = _find_archived(session, name) if undo else get_segment(session, name)
         segment = service.archive_segment(ctx, segment.id, is_archived=not undo)
     print_mapping({"id": segment.id, "name": segment.name, "archived_at": segment.archived_at}, as_json=as_json)
+
+
+def _find_archived(session: Session, name: str) -> Segment:
+    """Return the segment with this id, archived or not; else the one in use of this name."""
+    is_id = name.isdecimal() and len(name) < 19
+    return get_segment(session, int(name) if is_id else name)
 
 
 @segments.command("do")

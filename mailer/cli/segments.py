@@ -1,6 +1,5 @@
 """Segments: create, count, members, explain."""
 
-import csv
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -14,10 +13,12 @@ from mailer.cli.session import opened
 from mailer.contacts.queries import list_by_email
 from mailer.context import Context
 from mailer.errors import InputError, NotFoundError
+from mailer.imports.read import BadRow, iter_rows, open_table
 from mailer.segments import queries, service
 from mailer.segments.cost import Cost, estimate_cost
 from mailer.segments.doubts import list_doubts
 from mailer.segments.indexes import create_index, drop_index, list_indexed
+from mailer.segments.members import find_by_addresses
 from mailer.segments.rules import parse_json
 from mailer.segments.tree import Group
 from mailer.statuses import SegmentOperation
@@ -26,6 +27,7 @@ from mailer.workspace.queries import get_workspace
 today_option = click.option(
     "--today", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Answer as on this day (workspace zone)."
 )
+_EMAIL = frozenset({"email", "e-mail"})
 
 
 @click.group()
@@ -93,20 +95,30 @@ def read_rule_file(path: Path) -> dict[str, Any]:
 
 
 def _read_ids(ctx: Context, path: Path) -> list[int]:
-    """Return the contacts of a CSV with a column email; InputError names the addresses that nobody has."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        column = next((name for name in reader.fieldnames or [] if name.strip().lower() == "email"), None)
-        if column is None:
-            raise InputError("the file has no column email", where=str(path))
-        emails = [row[column].strip() for row in reader if (row[column] or "").strip()]
+    """Return the contacts of a table with a column email; addresses that nobody has are a warning.
+
+    Raises:
+        InputError: no table, no such column, or addresses of which nobody has one.
+    """
+    table = open_table(path)
+    place = next((place for place, name in enumerate(table.header) if name.strip().lower() in _EMAIL), None)
+    if place is None:
+        raise InputError("the file has no column email", where=str(path))
+    emails: list[str] = []
+    for row in iter_rows(table):
+        if isinstance(row, BadRow):
+            click.echo(f"warning: {path}: a row cannot be read: {row.reason}", err=True)
+        elif len(row) > place and row[place]:
+            emails.append(row[place])
     with ctx.read() as session:
-        found = {email: [contact.id for contact in list_by_email(session, email)] for email in emails}
-    missing = [email for email, ids in found.items() if not ids]
-    if missing:
-        shown = ", ".join(missing[:10])
-        raise InputError(f"{len(missing)} addresses are nobody's: {shown}", where=str(path), mend="import them first")
-    return [number for ids in found.values() for number in ids]
+        ids, unknown = find_by_addresses(session, emails)
+    if unknown:
+        shown = ", ".join(unknown[:10]) + (" …" if len(unknown) > 10 else "")
+        said = f"{len(unknown)} of {len(emails)} addresses are nobody's: {shown}"
+        if not ids:
+            raise InputError(said, where=str(path), mend="import them first")
+        click.echo(f"warning: {path}: {said}; the others are in", err=True)
+    return ids
 
 
 def find_source(session: Session, name: str) -> queries.Source:

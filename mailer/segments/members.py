@@ -22,6 +22,8 @@ from mailer.segments.queries import Source
 from mailer.statuses import SegmentKind
 
 BY_HAND = "by hand"
+_ADDRESSES = 500
+"""Addresses that one statement looks for."""
 
 
 def add_members(
@@ -73,21 +75,29 @@ def add_by_addresses(
     ctx: Context, segment_id: int, emails: Sequence[str], *, by: int | None = None
 ) -> tuple[int, list[str]]:
     """Add every contact with one of these addresses; return how many are new and the addresses nobody has."""
-    wanted = list(dict.fromkeys(email.strip().lower() for email in emails))
-    found: dict[int, str | None] = {}
     with ctx.write() as session:
-        for start in range(0, len(wanted), 500):
-            rows = session.execute(
-                select(Contact.id, Address.email)
-                .join(Address, Address.id == Contact.address_id)
-                .where(Address.email.in_(wanted[start : start + 500]))
-            )
-            found.update(dict(rows.all()))
+        found, unknown = find_by_addresses(session, emails)
         added = add_members(session, segment_id, found, cause=BY_HAND, by=by)
         if added:
             _audit(session, "segments.add_members", segment_id, by, added)
-    known = set(found.values())
-    return added, [email for email in wanted if email not in known]
+    return added, unknown
+
+
+def find_by_addresses(session: Session, emails: Iterable[str]) -> tuple[list[int], list[str]]:
+    """Return every contact with one of these addresses, and the addresses that nobody has."""
+    wanted = list(dict.fromkeys(email.strip().lower().replace("\0", "") for email in emails))
+    ids: list[int] = []
+    known: set[str | None] = set()
+    for start in range(0, len(wanted), _ADDRESSES):
+        rows = session.execute(
+            select(Contact.id, Address.email)
+            .join(Address, Address.id == Contact.address_id)
+            .where(Address.email.in_(wanted[start : start + _ADDRESSES]))
+        )
+        for contact_id, email in rows:
+            ids.append(contact_id)
+            known.add(email)
+    return ids, [email for email in wanted if email not in known]
 
 
 def take_out(ctx: Context, segment_id: int, contact_ids: Iterable[int], *, by: int | None = None) -> int:

@@ -14,7 +14,7 @@ from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact, ContactField
 from mailer.schema.content import TrackedLink
 from mailer.schema.delivery import Event
-from mailer.schema.segments import Segment, SegmentInput, SegmentMember, SegmentUse
+from mailer.schema.segments import Segment, SegmentInput, SegmentMember
 from mailer.segments.compile.conditions import RuleContext
 from mailer.segments.explain import describe_combination, describe_rule
 from mailer.segments.patience import SECONDS, at_most
@@ -43,15 +43,6 @@ class Member:
     last_name: str
 
 
-@dataclass(frozen=True)
-class Use:
-    """Somebody who uses a segment: `campaign` 5, `segment` 7."""
-
-    kind: str
-    id: int
-    name: str = ""
-
-
 def get_segment(session: Session, name: int | str) -> Segment:
     """Return the segment with an id (a whole number, archived ones too), or the one in use called `name`.
 
@@ -73,9 +64,20 @@ def get_segment(session: Session, name: int | str) -> Segment:
     if not found and name.isdecimal() and len(name) <= _ID_DIGITS:
         found = session.scalars(query.where(Segment.id == int(name))).all()
     if not found:
-        known = ", ".join(session.scalars(select(Segment.name).order_by(Segment.name).limit(20))) or "none yet"
-        raise NotFoundError(f"no segment is called {name!r}", mend=f"segments: {known}")
+        raise NotFoundError(f"no segment is called {name!r}", mend=_hint(session, name))
     return found[0]
+
+
+def _hint(session: Session, name: str) -> str:
+    """Return what may have been meant; names of segments that not everybody sees are not told."""
+    is_shown = Segment.visibility == "all"
+    archived = session.scalar(
+        select(Segment.id).where(Segment.name == name, is_shown, Segment.archived_at.is_not(None))
+    )
+    if archived is not None:
+        return f"one of this name is archived: its id is {archived}"
+    known = select(Segment.name).where(is_shown, Segment.archived_at.is_(None)).order_by(Segment.name).limit(20)
+    return f"segments: {', '.join(session.scalars(known)) or 'none yet'}"
 
 
 def get_by_public_id(session: Session, public_id: uuid.UUID) -> Segment:
@@ -96,18 +98,6 @@ def list_inputs(session: Session, segment_id: int) -> Sequence[Segment]:
     """Return the operands of a combined segment in order."""
     query = select(Segment).join(SegmentInput, SegmentInput.input_id == Segment.id)
     return session.scalars(query.where(SegmentInput.segment_id == segment_id).order_by(SegmentInput.ordinal)).all()
-
-
-def list_uses(session: Session, segment_id: int) -> list[Use]:
-    """Return who uses a segment: what rooms above recorded, then combined segments, then rules that name it."""
-    query = select(SegmentUse).where(SegmentUse.segment_id == segment_id)
-    recorded = session.scalars(query.order_by(SegmentUse.user_kind, SegmentUse.user_id)).all()
-    combined = select(Segment.id).join(SegmentInput, SegmentInput.segment_id == Segment.id)
-    ids = set(session.scalars(combined.where(SegmentInput.input_id == segment_id)))
-    ids |= {use.user_id for use in recorded if use.user_kind == "segment"}
-    names = session.execute(select(Segment.id, Segment.name).where(Segment.id.in_(ids)).order_by(Segment.id))
-    others = [Use(use.user_kind, use.user_id) for use in recorded if use.user_kind != "segment"]
-    return others + [Use("segment", number, name) for number, name in names]
 
 
 def own_field_types(session: Session) -> dict[str, FieldType]:

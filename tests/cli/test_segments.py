@@ -74,3 +74,68 @@ def test_what_a_rule_names_in_vain_is_a_warning(shell: Shell, tmp_path: Path) ->
         "warning: all[1].value: there is no topic 'Newz' (nothing meets it)",
     ]
     assert "there is no topic" in shell.run("segments", "create", "X", "--rule", str(rule)).stderr
+
+
+def test_list_of_any_encoding_and_delimiter_becomes_a_segment(shell: Shell, tmp_path: Path) -> None:
+    people = tmp_path / "list.csv"
+    for number, content in enumerate([
+        "name;E-mail\nKåre;anna@example.com\n".encode("cp1252"),
+        "email\nANNA@example.com\nanna@example.com\n".encode("utf-16"),
+        b"email\nanna@exam\0ple.com\n",
+    ]):  # fmt: skip
+        people.write_bytes(content)
+        shell.run("segments", "create", f"List {number}", "--static", str(people))
+        assert shell.json("segments", "count", f"List {number}")["count"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 8, b"name\nx\n", b'email\n"' + b"a" * 200_000 + b'"\n'])
+def test_file_that_is_no_list_of_addresses_is_refused_in_words(shell: Shell, tmp_path: Path, content: bytes) -> None:
+    people = tmp_path / "list.csv"
+    people.write_bytes(content)
+    shell.run("segments", "create", "List", "--static", str(people), code=0 if b"email" in content else 2)
+    assert len(shell.lines("segments", "list")) == (1 if b"email" in content else 0)
+
+
+def test_addresses_of_nobody_are_told_and_the_others_are_in(shell: Shell, tmp_path: Path) -> None:
+    people = tmp_path / "list.csv"
+    people.write_text("email\nanna@example.com\nnobody@example.com\n", encoding="utf-8")
+    told = shell.run("segments", "create", "List", "--static", str(people)).stderr
+    assert "1 of 2 addresses are nobody's: nobody@example.com; the others are in" in told
+    assert [line["email"] for line in shell.lines("segments", "members", "List")] == ["anna@example.com"]
+
+    people.write_text("email\nnobody@example.com\n", encoding="utf-8")
+    shell.run("segments", "create", "Nobody", "--static", str(people), code=2)
+
+
+def test_arguments_that_no_database_keeps_are_refused_before_anything_is_done(shell: Shell, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.json"
+    rule.write_text('{"all": []}', encoding="utf-8")
+    shell.run("segments", "create", "All", "--rule", str(rule))
+    latin = "Kj\udcf8pere"  # what Python makes of a byte that is not UTF-8
+    for command in (
+        ("create", latin, "--rule", str(rule)), ("count", latin), ("show", latin), ("watch", latin),
+        ("set", "All", "--description", latin), ("do", "All", "add_tag", f"tag={latin}"),
+    ):  # fmt: skip
+        assert "not a text in UTF-8" in shell.run("segments", *command, code=2).stderr
+    huge = "9" * 30
+    shell.run("segments", "history", "All", "--after", huge, code=2)
+    shell.run("segments", "archive", huge, "--undo", code=1)
+    for given in ((f"segment_id={huge}", "add_to_segment"), (f"value={huge}", "set_field", "field=owner")):
+        shell.run("segments", "do", "All", given[1], given[0], *given[2:], code=2)
+    shell.run("segments", "do", "All", "follow_ups", "title=x", "due_on=2026-12-01", f"owner={huge}", code=2)
+
+
+def test_archived_segment_is_told_with_its_id_and_private_ones_are_not_told(shell: Shell, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.json"
+    rule.write_text('{"all": []}', encoding="utf-8")
+    for name in ("Old", "Kept", "Secret"):
+        shell.run("segments", "create", name, "--rule", str(rule))
+    shell.run("users", "create", "ada@example.com", "--role", "marketer")
+    shell.run("segments", "set", "Secret", "--owner", "ada@example.com", "--visibility", "private")
+    shell.run("segments", "archive", "Old")
+
+    assert "its id is 1" in shell.run("segments", "count", "Old", code=1).stderr
+    told = shell.run("segments", "count", "Else", code=1).stderr
+    assert "Kept" in told
+    assert "Old" not in told
+    assert "Secret" not in told

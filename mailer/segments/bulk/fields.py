@@ -18,6 +18,7 @@ from mailer.statuses import FieldType
 OWNER = "owner"
 _LIMIT = 2000
 _MOST = 10**15
+_ID_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,18 @@ def find_field(session: Session, key: str) -> SettableField:
     return found
 
 
+def read_id(text: str) -> int | None:
+    """Return the id in a text; None where it is none that a database has."""
+    return int(text) if text.isdecimal() and len(text) <= _ID_DIGITS else None
+
+
 def read_value(session: Session, field: SettableField, given: object) -> Any:
     """Return what is kept for a value as typed: JSON's types, a staff id for the owner; None for nothing.
 
     Raises:
         InputError: it does not suit the field's type.
     """
-    text = str(given if given is not None else "").strip()
+    text = str(given if given is not None else "").replace("\0", "").strip()
     if not text:
         return None
     if field.key == OWNER:
@@ -66,7 +72,8 @@ def _wrong(text: str, what: str, mend: str = "") -> InputError:
 
 
 def _read_owner(session: Session, text: str) -> int:
-    staff = find_staff_by_id(session, int(text)) if text.isdecimal() else find_staff(session, text)
+    number = read_id(text)
+    staff = find_staff(session, text) if number is None else find_staff_by_id(session, number)
     if staff is None or staff.archived_at is not None:
         raise InputError(f"{text[:40]!r} is nobody of the staff", where="value", mend="give an address of the staff")
     return staff.id

@@ -22,7 +22,7 @@ from mailer.followups.service import TaskSpec
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import BulkMember, BulkTask, Segment, SegmentMember
 from mailer.segments import members
-from mailer.segments.bulk.fields import find_field, read_value
+from mailer.segments.bulk.fields import find_field, read_id, read_value
 from mailer.segments.chosen import is_among
 from mailer.segments.visibility import require_visible
 from mailer.statuses import BulkKind, SegmentKind
@@ -92,7 +92,7 @@ class FollowUps:
         text = str(params.get("owner") or "chain")
         if text == "chain":
             return None
-        number = by if text == "me" else int(text) if text.isdecimal() else None
+        number = by if text == "me" else read_id(text)
         if number is None or find_staff_by_id(session, number) is None:
             problems.append(Problem("owner", "nobody of the staff", "choose somebody, or the contact's own owner"))
         return number
@@ -254,7 +254,8 @@ class RemoveFromSegment:
 
 def _checked_target(session: Session, params: Params, by: int | None) -> dict[str, Any]:
     text = str(params.get("segment_id", ""))
-    target = session.get(Segment, int(text)) if text.isdecimal() else None
+    number = read_id(text)
+    target = session.get(Segment, number) if number is not None else None
     if target is None or target.kind != SegmentKind.STATIC or target.archived_at is not None:
         raise InputError("choose a static segment", where="segment_id", mend="only lists can be added to")
     try:
