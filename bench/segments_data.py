@@ -25,8 +25,9 @@ CAMPAIGNS = 10
 LISTS = ("List of 300k", "List of 50k")
 _FILLED = ("company", "address", "contact", "consent", "subscription", "message", "event", "activity", "segment_member")
 _ENGAGEMENT = """
-INSERT INTO engagement (contact_id, last_open_at, last_click_at)
+INSERT INTO engagement (contact_id, last_open_at, last_human_open_at, last_click_at)
 SELECT contact_id, max(CASE WHEN kind = 'open' AND class <> 'machine' THEN at END),
+       max(CASE WHEN kind = 'open' AND class = 'human' THEN at END),
        max(CASE WHEN kind = 'click' AND class = 'human' THEN at END)
 FROM event GROUP BY contact_id
 """
