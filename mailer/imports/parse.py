@@ -31,6 +31,8 @@ Checker = ContactChecker | ActivityChecker
 _LENGTH = struct.Struct(">I")
 _AHEAD = 3
 """Chunks that the child may be ahead."""
+_MEANWHILE = 2
+"""Chunks that are checked here while the child starts."""
 COPY = "copy"
 """Stage chunks as text for PostgreSQL."""
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from mailer.imports.parse import run_child; run_child()"
@@ -74,7 +76,8 @@ def open_chunks(
 ) -> Iterator[Iterator[Chunk]]:
     """Yield the chunks of a file; where it is worth it from a process of its own.
 
-    That one stages them as files in the folder `stage`, or as text where that is `COPY`.
+    That one stages them as files in the folder `stage`, or as text where that is `COPY`. While it starts, the first
+    chunks are made here.
     """
     if table.estimated_rows - skip < PROCESS_FROM:
         yield iter_chunks(table, checker, size=size, skip=skip)
@@ -84,13 +87,23 @@ def open_chunks(
         assert child.stdin is not None  # noqa: S101 - it is a pipe
         assert child.stdout is not None  # noqa: S101 - it is a pipe
         try:
-            orders = pickle.dumps((table, checker, size, skip, stage))
+            orders = pickle.dumps((table, checker, size, skip + _MEANWHILE * size, stage))
             child.stdin.write(_LENGTH.pack(len(orders)) + orders)
             child.stdin.flush()
             kind = ContactRow if isinstance(checker, ContactChecker) else ActivityRow
-            yield _iter_answers(child.stdout, child.stdin, kind)
+            first = itertools.islice(iter_chunks(table, checker, size=size, skip=skip), _MEANWHILE)
+            own = (_stage(chunk, stage, f"first-{number}") for number, chunk in enumerate(first))
+            yield itertools.chain(own, _iter_answers(child.stdout, child.stdin, kind))
         finally:
             child.kill()
+
+
+def _stage(chunk: Chunk, stage: Path | str | None, name: str) -> Chunk:
+    """Return a chunk with its rows packed and staged, as `stage` has it; as it is where that is None."""
+    if stage is None:
+        return chunk
+    staged = stage_file(stage / f"{name}.sqlite", chunk.rows) if isinstance(stage, Path) else stage_copy(chunk.rows)
+    return Chunk(chunk.count, [pack_row(row) for row in chunk.rows], chunk.refused, staged)
 
 
 def run_child() -> None:
@@ -99,13 +112,10 @@ def run_child() -> None:
     table, checker, size, skip, stage = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - our own parent wrote it
     try:
         for number, chunk in enumerate(iter_chunks(table, checker, size=size, skip=skip)):
-            rows, staged = chunk.rows, None
-            if isinstance(stage, Path):
-                staged = tuple(stage_file(stage / f"{number}.sqlite", rows))
-            elif stage == COPY:
-                staged = tuple(stage_copy(rows))
-            packed = [tuple(row) for row in rows] if staged is None else [pack_row(row) for row in rows]
-            _answer((chunk.count, packed, [tuple(row) for row in chunk.refused], staged))
+            done = _stage(chunk, stage, str(number))
+            staged = None if done.staged is None else tuple(done.staged)
+            rows = [tuple(row) for row in done.rows] if staged is None else done.rows
+            _answer((done.count, rows, [tuple(row) for row in done.refused], staged))
             if number >= _AHEAD and not sys.stdin.buffer.read(1):
                 return
         _answer(None)

@@ -36,7 +36,7 @@ from mailer.schema.imports import ImportRun
 from mailer.statuses import Basis, FieldType, ImportStatus
 from mailer.workspace.queries import get_workspace
 
-SQLITE_CHUNK = 2_000
+SQLITE_CHUNK = 3_000
 POSTGRESQL_CHUNK = 5_000
 _TRIES = 3
 _ANALYZE_FROM = 1_000
