@@ -27,6 +27,10 @@ Source = Segment | Group
 """What has members: a stored segment, or a rule that nobody stored."""
 
 
+class TooLargeError(InputError):
+    """Segments that name segments are too deep or too many for one statement."""
+
+
 @dataclass
 class Budget:
     """How much one statement still holds; segments that name segments grow quickly."""
@@ -39,7 +43,7 @@ class Budget:
         self.conditions -= max(len(lines), 1)
         self.values -= sum(len(line.value) for line in lines if isinstance(line.value, tuple))
         if self.conditions < 0 or self.values < 0:
-            raise InputError(
+            raise TooLargeError(
                 f"with the segments it names this has more than {MAX_CONDITIONS} lines or {MAX_VALUES} values",
                 mend="make one of the segments static",
             )
@@ -90,7 +94,7 @@ class Resolver:
     def deeper(self, levels: int) -> "Resolver":
         """Return the resolver `levels` further down; InputError where that is deeper than an engine reads."""
         if self.levels + levels > MAX_LEVELS:
-            raise InputError(
+            raise TooLargeError(
                 f"with the segments it names this is nested more than {MAX_LEVELS} deep",
                 mend="make one of the segments static",
             )
@@ -102,7 +106,7 @@ class Resolver:
         if segment.id in self.seen:
             raise ConflictError("segments go round in a circle: " + " > ".join(path))
         if len(path) > MAX_PATH:
-            raise InputError(
+            raise TooLargeError(
                 f"segments name each other more than {MAX_PATH} deep: " + " > ".join(path),
                 mend="make one of them static",
             )

@@ -26,6 +26,7 @@ from mailer.segments.history.watch import unwatch
 from mailer.segments.jobs import LOOK
 from mailer.segments.members import BY_HAND, add_members, add_members_of, insert_members
 from mailer.segments.recipes import RECIPES
+from mailer.segments.resolve import TooLargeError
 from mailer.segments.rules import named_segments
 from mailer.segments.uses import Use, forget_uses, list_dependents, list_used, list_uses, record_uses
 from mailer.segments.visibility import Visibility, require_visible, visibility_of
@@ -89,6 +90,7 @@ def create_combined(
         require_visible(session, operands, by)
         segment = _add(session, name, SegmentKind.COMBINED, by, operation=operation.value, description=description)
         _set_inputs(session, segment, operands)
+        queries.member_condition(session, segment, utc_now().date())  # raises where it is too deep or too large
     return segment
 
 
@@ -202,8 +204,23 @@ def _change_combined(
 
 def _look_again(ctx: Context, session: Session, segment: Segment) -> None:
     session.flush()
-    for segment_id in note_rule_change(session, sorted(list_dependents(session, segment.id))):
+    changed = sorted(list_dependents(session, segment.id))
+    _require_askable(session, [number for number in changed if number != segment.id])
+    for segment_id in note_rule_change(session, changed):
         ctx.ring(session, LOOK, segment_id)
+
+
+def _require_askable(session: Session, segment_ids: Sequence[int]) -> None:
+    """Refuse a change after which a segment above is too deep or too large to be asked; one that was broken stays so.
+
+    Raises:
+        InputError: names it.
+    """
+    for above in session.scalars(select(Segment).where(Segment.id.in_(segment_ids), Segment.archived_at.is_(None))):
+        try:
+            queries.member_condition(session, above, utc_now().date())
+        except TooLargeError as error:
+            raise InputError(f"{above.name!r}, which asks about it: {error.message}", mend=error.mend) from error
 
 
 # ------------------------------------------------------------------ convert

@@ -74,8 +74,8 @@ def list_visible(session: Session, viewer: Viewer | None, *, with_archived: bool
 def require_visible(session: Session, segments: Iterable[Segment], staff_id: int | None) -> None:
     """Raise NotFoundError for the first of `segments` that a member of staff may not see; a command may see all."""
     viewer = find_viewer(session, staff_id)
-    wanted = {segment.id: segment.name for segment in segments}
+    wanted = [segment.id for segment in segments]
     seen = set(session.scalars(select(Segment.id).where(Segment.id.in_(wanted), is_visible_to(viewer))))
-    for number, name in wanted.items():
-        if number not in seen:
-            raise NotFoundError(f"no segment is called {name!r}", mend="it may be private: ask its owner")
+    for number in wanted:
+        if number not in seen:  # its name is not told: whoever asks may have guessed the id
+            raise NotFoundError(f"there is no segment {number} for you", mend="it may be private: ask its owner")

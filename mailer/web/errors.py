@@ -4,7 +4,7 @@ from flask import Flask, Response, make_response, render_template
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from mailer.errors import (
@@ -35,6 +35,8 @@ def handle_errors(app: Flask) -> None:
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _no_database)
+    for kind in (DataError, OverflowError):
+        app.register_error_handler(kind, _unkept)
     app.register_error_handler(500, _bug)
 
 
@@ -70,6 +72,12 @@ def _stale_form(error: CSRFError) -> Response:
 def _no_database(error: OperationalError) -> Response:
     log.error("database_away", error=type(error.orig).__name__)
     return make_response(_("The database cannot be reached. Try again in a moment."), 503, {"Retry-After": "5"})
+
+
+def _unkept(error: Exception) -> Response:
+    """Answer an address or a form that holds what no database keeps: NUL in a text, a number of thirty digits."""
+    log.warning("request_holds_nonsense", error=type(error).__name__)
+    return _ours(InputError(_("this holds a number too large, or a character that no database keeps")))
 
 
 def _bug(error: Exception) -> Response:

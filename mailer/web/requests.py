@@ -23,8 +23,8 @@ def is_fragment() -> bool:
 
 
 def form_text(name: str, default: str = "") -> str:
-    """Return a form value without surrounding white space."""
-    return request.form.get(name, default).strip()
+    """Return a form value without surrounding white space, and without NUL, which no database keeps."""
+    return request.form.get(name, default).replace("\0", "").strip()
 
 
 def problems_of(error: MailerError) -> Sequence[Problem]:

@@ -122,9 +122,9 @@ def test_private_segment_cannot_be_asked_about_by_others(ctx: Context, board: Se
 
     for by in (owner.id, admin.id, None):
         service.create_dynamic(ctx, f"Asking {by}", in_segment("Board"), by=by)
-    with pytest.raises(NotFoundError, match="Board"):
+    with pytest.raises(NotFoundError, match="for you"):
         service.create_dynamic(ctx, "Asking", in_segment("Board"), by=other.id)
-    with pytest.raises(NotFoundError, match="Board"):
+    with pytest.raises(NotFoundError, match="for you"):
         service.create_combined(ctx, "Both", Op.UNION, ["Board", f"Asking {owner.id}"], by=other.id)
     service.update_segment(ctx, _id(ctx, "Asking None"), rule=in_segment("Board"), by=other.id)  # it asked already
 

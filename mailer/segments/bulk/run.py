@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, literal, or_, select, text, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
@@ -71,7 +72,12 @@ def run(ctx: Context, task_id: int, *, seconds: float = _TURN_SECONDS) -> bool:
         return True
     except MailerError as error:
         log.warning("bulk_task_failed", bulk_task_id=task_id, error=type(error).__name__)
-        _fail(ctx, claim, error)
+        _fail(ctx, claim, error.message)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or busy: the next tick goes on
+    except Exception as error:  # noqa: BLE001 - one that can never be done must not keep all others waiting for ever
+        log.error("bulk_task_failed", bulk_task_id=task_id, error=type(error).__name__)  # noqa: TRY400 - no contents
+        _fail(ctx, claim, f"it could not be done ({type(error).__name__})")
     _release(ctx, claim)
     return True
 
@@ -216,11 +222,11 @@ def _finish(task: BulkTask, status: BulkStatus) -> None:
         task.finished_at = utc_now()
 
 
-def _fail(ctx: Context, claim: _Claim, error: MailerError) -> None:
+def _fail(ctx: Context, claim: _Claim, reason: str) -> None:
     with ctx.write() as session:
         task = session.get(BulkTask, claim.task_id, with_for_update=True)
         if task is not None and task.token == claim.token and task.status in _UNFINISHED:
-            task.error = error.message
+            task.error = reason
             _finish(task, BulkStatus.FAILED)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
@@ -79,10 +80,18 @@ def look(ctx: Context, segment_id: int) -> Seen | None:
     except SupersededError:
         return None
     except MailerError as error:
-        log.warning("look_refused", segment_id=segment_id, error=type(error).__name__)
-        with ctx.write() as session:
-            _end(session, started, _next_due(session), problem=error.message)
-        return None
+        _refuse(ctx, started, error, error.message)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or busy: the next tick looks again
+    except Exception as error:  # noqa: BLE001 - one that cannot be looked at must not keep all others waiting for ever
+        _refuse(ctx, started, error, f"it could not be looked at ({type(error).__name__})")
+    return None
+
+
+def _refuse(ctx: Context, this: _Look, error: Exception, problem: str) -> None:
+    log.warning("look_refused", segment_id=this.segment_id, error=type(error).__name__)
+    with ctx.write() as session:
+        _end(session, this, _next_due(session), problem=problem)
 
 
 def _start(ctx: Context, segment_id: int) -> _Look | None:

@@ -21,11 +21,13 @@ from mailer.segments.indexes import create_index
 from mailer.segments.memberlist import list_member_lines
 from mailer.segments.parts import count_parts, list_branches
 from mailer.segments.queries import Source
-from mailer.segments.rules import parse_json
+from mailer.segments.rules import named_segments, parse_json
 from mailer.segments.suggestions import LIMIT, Suggestion, Suggestions, list_suggestions
+from mailer.segments.tree import Group
 from mailer.segments.turns import newest_only
+from mailer.segments.uses import list_used
 from mailer.segments.views.words import closed_choices
-from mailer.segments.visibility import Viewer, get_visible, list_visible, make_viewer
+from mailer.segments.visibility import Viewer, get_visible, list_visible, make_viewer, require_visible
 from mailer.statuses import SegmentOperation
 from mailer.web.access import MARKETING, access, who
 from mailer.web.formats import number as shown_number
@@ -42,7 +44,7 @@ def preview() -> ResponseReturnValue:
     """Return sentence, count and ten people of the rule in the editor, or what is wrong with it."""
     with app_context().read() as session, newest_only(session, f"rule {who().id} {form_text('turn')[:20]}"):
         try:
-            group = queries.read_rule(session, parse_json(form_text("rule")))
+            group = _read_rule(session)
         except MailerError as error:
             return render_template("admin/segments/preview.html", problems=problems_of(error))
         doubts = list_doubts(session, group)
@@ -119,7 +121,7 @@ def why() -> ResponseReturnValue:
     """Return why a contact is in the rule in the editor or not, line by line."""
     with app_context().read() as session:
         try:
-            source: Source = queries.read_rule(session, parse_json(form_text("rule")))
+            source: Source = _read_rule(session)
             return _explained(session, source, _find_contact(session, form_text("contact"), ""))
         except MailerError as error:
             return render_template("admin/segments/explain.html", contact=None, problems=problems_of(error))
@@ -216,9 +218,18 @@ def today() -> date:
     return app_context().clock.today(zone_name())
 
 
+def _read_rule(session: Session) -> Group:
+    """Return the rule in the editor; NotFoundError where it asks about a segment that the reader may not see."""
+    group = queries.read_rule(session, parse_json(form_text("rule")))
+    known = list_used(session, "segment", _own_id() or 0)
+    named = [queries.get_segment(session, name) for name in named_segments(group)]
+    require_visible(session, [one for one in named if one.id not in known], who().id)
+    return group
+
+
 def _own_id() -> int | None:
     text = form_text("segment")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 19 else None  # noqa: PLR2004 - 63 bits
 
 
 def _complete(found: Suggestions, choices: list[tuple[str, str]], search: str) -> Suggestions:
