@@ -67,7 +67,7 @@ def create(
     Example:
       mailer followups create --segment "B-customers who went quiet" --title "Call and ask why"
     """
-    with opened() as ctx:
+    with opened(rings=False) as ctx:
         with ctx.read() as session:
             segment = get_segment(session, name)
             staff = find_staff(session, owner) if owner else None

@@ -31,7 +31,7 @@ _event_id = click.IntRange(0, 2**63 - 1)
 @telling_errors
 def watch(*, name: str, as_json: bool) -> None:
     """Watch a segment: from now on its history tells who entered and left."""
-    with opened() as ctx:
+    with opened(rings=False) as ctx:
         with ctx.read() as session:
             segment = get_segment(session, name)
         watching.watch(ctx, segment.id)
@@ -233,7 +233,7 @@ def do_to_all(*, name: str, kind: str, params: tuple[str, ...], as_json: bool) -
     wrong = [text for text in params if "=" not in text]
     if wrong:
         raise InputError(f"what is {wrong[0]!r}?", where="segments do", mend="give KEY=VALUE")
-    with opened() as ctx:
+    with opened(rings=False) as ctx:
         with ctx.read() as session:
             segment = get_segment(session, name)
             values = dict(text.split("=", 1) for text in params)

@@ -158,7 +158,7 @@ def count(*, name: str, today: datetime | None, as_json: bool) -> None:
     with opened() as ctx, ctx.read() as session:
         source = find_source(session, name)
         started = time.perf_counter()
-        members = queries.count_members(session, source, _day(ctx, session, today))
+        members = queries.count_members(session, source, _day(ctx, session, today), seconds=None)
         seconds = time.perf_counter() - started
     print_mapping({"segment": name, "count": members, "seconds": round(seconds, 4)}, as_json=as_json)
 

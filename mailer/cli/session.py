@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from mailer.context import Context, make_context
 from mailer.errors import SetupError
+from mailer.jobs import SilentBell
 from mailer.migrations.runner import current_revision, head_revision, migrate
 from mailer.settings import load_settings
 from mailer.workspace.queries import get_clock_offset
@@ -12,13 +13,15 @@ from mailer.workspace.service import ensure_workspace
 
 
 @contextmanager
-def opened() -> Iterator[Context]:
+def opened(*, rings: bool = True) -> Iterator[Context]:
     """Yield the context of this installation; a new database is set up first.
+
+    `rings` False is for a command that does itself what it rings for: it needs no broker, and waits for none.
 
     Raises:
         SetupError: no connection, or the database is newer than this program.
     """
-    ctx = make_context(load_settings())
+    ctx = make_context(load_settings(), bell=None if rings else SilentBell())
     try:
         ctx.database.check()
         _require_schema(ctx)

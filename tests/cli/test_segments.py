@@ -139,3 +139,17 @@ def test_archived_segment_is_told_with_its_id_and_private_ones_are_not_told(shel
     assert "Kept" in told
     assert "Old" not in told
     assert "Secret" not in told
+
+
+def test_commands_that_do_the_work_themselves_need_no_broker(shell: Shell, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.json"
+    rule.write_text('{"all": []}', encoding="utf-8")
+    shell.run("segments", "create", "All", "--rule", str(rule))
+    shell.run("users", "create", "ada@example.com", "--role", "admin")
+    for command in (
+        ("segments", "watch", "All"),
+        ("segments", "do", "All", "add_tag", "tag=x"),
+        ("followups", "create", "--segment", "All", "--title", "Call"),
+    ):
+        assert "bell_unheard" not in shell.run(*command).output
+    assert len(shell.lines("followups", "list")) == 2

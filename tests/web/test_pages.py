@@ -20,6 +20,7 @@ from mailer.schema.contacts import Company, Contact
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import Segment, SegmentMember
 from mailer.schema.workspace import Sender, Workspace
+from mailer.segments.bulk.run import run_due
 from mailer.statuses import Role
 from mailer.workspace.queries import is_stopped
 from tests.support.client import csrf_of, make_client, sign_in
@@ -185,7 +186,9 @@ def test_a_task_for_each_member_is_created_once(client: FlaskClient, ctx: Contex
     form = {"csrf_token": token, "title": "Call them", "due_on": "2026-12-01", "kind": "call", "once": "77"}
 
     for _ in range(2):
-        client.post(f"/segments/{story.segment.public_id}/follow-ups", data=form)
+        started = client.post(f"/segments/{story.segment.public_id}/tasks", data={**form, "what": "follow_ups"})
+        assert started.status_code == 303
+    run_due(ctx)
 
     with ctx.read() as session:
         tasks = session.scalars(select(FollowUp).where(FollowUp.title == "Call them")).all()

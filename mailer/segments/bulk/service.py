@@ -54,17 +54,11 @@ def start_bulk_task(
     """
     if not may_do(kind, role):
         raise NotAllowedError("your role may not do this to all members", mend="ask an admin")
+    if kind is BulkKind.ARCHIVE:
+        _require_confirmed(ctx, segment_id, str(params.get("confirmed", "")).strip())
     with ctx.write() as session:
-        segment = session.get(Segment, segment_id)
-        if segment is None:
-            raise NotFoundError("no such segment")
+        segment = _get_segment(session, segment_id)
         kept = OPERATIONS[kind].check(session, params, by)
-        if kind is BulkKind.ARCHIVE:
-            count = queries.count_members(session, segment, business_day(ctx, session), seconds=None)
-            if str(params.get("confirmed", "")).strip() != str(count):
-                raise InputError(
-                    "this is not the number of members", where="confirmed", mend=f"type {count} to archive them"
-                )
         task = BulkTask(
             segment_id=segment.id, segment_name=segment.name, kind=kind.value, params=kept,
             status=BulkStatus.GATHERING.value, created_by=by, created_at=utc_now(),
@@ -75,6 +69,22 @@ def start_bulk_task(
         record_audit(session, "segments.bulk_task", by=by, subject=("segment", segment.id), detail=detail)
         ctx.ring(session, RUN_BULK)
     return task
+
+
+def _require_confirmed(ctx: Context, segment_id: int, typed: str) -> None:
+    """Count without holding up writers: a dear rule may take long."""
+    with ctx.read() as session:
+        segment = _get_segment(session, segment_id)
+        count = queries.count_members(session, segment, business_day(ctx, session), seconds=None)
+    if typed != str(count):
+        raise InputError("this is not the number of members", where="confirmed", mend=f"type {count} to archive them")
+
+
+def _get_segment(session: Session, segment_id: int) -> Segment:
+    segment = session.get(Segment, segment_id)
+    if segment is None:
+        raise NotFoundError("no such segment")
+    return segment
 
 
 def _audited(params: Mapping[str, Any]) -> dict[str, Any]:
