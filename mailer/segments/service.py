@@ -95,9 +95,16 @@ def create_combined(
 
 
 def copy_members(ctx: Context, source: Segment, name: str, *, by: int | None = None) -> Segment:
-    """Create a static segment with the members that another has now; the other stays as it is."""
-    segment = create_static(ctx, name, description=source.description, by=by)
-    add_members_of(ctx, segment.id, source, cause=f"copied:{source.id}", by=by)
+    """Create a static segment with the members that another has now; the other stays as it is.
+
+    It is in no list before it is whole: one that dies half-way leaves an archived segment behind.
+    """
+    with ctx.write() as session:
+        made = _add(session, name, SegmentKind.STATIC, by, description=source.description, archived_at=utc_now())
+    add_members_of(ctx, made.id, source, cause=f"copied:{source.id}", by=by)
+    with ctx.write() as session:
+        segment = _locked(session, made.id)
+        segment.archived_at = None
     return segment
 
 

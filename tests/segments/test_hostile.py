@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
+from sqlalchemy.exc import IntegrityError
 
 from mailer.accounts.passwords import hash_password
 from mailer.context import Context
 from mailer.errors import InputError
 from mailer.schema.accounts import Staff
 from mailer.schema.segments import BulkTask, Segment, SegmentWatch
+from mailer.schema.workspace import Workspace
 from mailer.segments import queries, service
 from mailer.segments.bulk.run import run_due
 from mailer.segments.bulk.service import start_bulk_task
@@ -151,3 +153,36 @@ def test_private_segment_of_another_is_not_looked_into_through_a_rule(
 
 def as_text(value: int | str) -> str:
     return json.dumps(rule(value))
+
+
+def test_pages_ask_on_the_day_of_the_workspace_whatever_zone_the_reader_is_in(
+    ctx: Context, client: FlaskClient, story: Story
+) -> None:
+    del story
+    with ctx.write() as session:
+        session.execute(update(Workspace).values(timezone="Pacific/Pago_Pago"))
+        session.execute(update(Staff).values(timezone="Pacific/Kiritimati"))  # a day or two ahead, always
+        make_contact(session, city="Apia", created_at=ctx.clock.now())
+    lines = [{"field": "created_at", "op": "today"}, {"field": "city", "op": "equals", "value": "Apia"}]
+    fresh = service.create_dynamic(ctx, "Fresh", {"version": 1, "all": lines})
+    sign_in(client)
+    assert client.get(f"/segments/{fresh.public_id}/count").text.strip().startswith("1")
+
+
+def test_copy_that_dies_half_way_is_in_no_list(ctx: Context, board: Segment) -> None:
+    with ctx.write() as session:
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        statement = (_TRIGGER if is_sqlite else _CHECK).replace("segment_watch_member", "segment_member")
+        session.execute(text(statement.format(board.id + 1)))
+    with pytest.raises(IntegrityError):
+        service.copy_members(ctx, board, "Copy")
+    with ctx.read() as session:
+        assert [segment.name for segment in queries.list_segments(session)] == ["Board"]
+
+
+def test_copy_is_whole_and_in_the_list(ctx: Context, board: Segment) -> None:
+    made = service.copy_members(ctx, board, "Copy")
+    assert made.archived_at is None
+    with ctx.read() as session:
+        found = queries.get_segment(session, "Copy")
+        assert queries.count_members(session, found, ctx.clock.today("UTC")) == 3

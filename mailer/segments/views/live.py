@@ -15,6 +15,7 @@ from mailer.errors import InputError, MailerError, NotFoundError
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import Segment
 from mailer.segments import queries
+from mailer.segments.chosen import business_day
 from mailer.segments.cost import estimate_cost
 from mailer.segments.doubts import list_doubts
 from mailer.segments.indexes import create_index
@@ -31,7 +32,6 @@ from mailer.segments.visibility import Viewer, get_visible, list_visible, make_v
 from mailer.statuses import SegmentOperation
 from mailer.web.access import MARKETING, access, who
 from mailer.web.formats import number as shown_number
-from mailer.web.formats import zone_name
 from mailer.web.requests import app_context, form_text, problems_of
 
 pages = Blueprint("segment_live", __name__, url_prefix="/segments")
@@ -214,8 +214,9 @@ def viewer() -> Viewer:
 
 
 def today() -> date:
-    """Return today in the reader's zone."""
-    return app_context().clock.today(zone_name())
+    """Return the day that rules are asked on: the workspace's, so that pages, commands and campaigns agree."""
+    with app_context().read() as session:
+        return business_day(app_context(), session)
 
 
 def _read_rule(session: Session) -> Group:
