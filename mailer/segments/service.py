@@ -111,15 +111,23 @@ def copy_members(ctx: Context, source: Segment, name: str, *, by: int | None = N
 def update_segment(
     ctx: Context, segment_id: int, *, name: str | None = None, description: str | None = None,
     rule: Mapping[str, Any] | None = None, operation: SegmentOperation | None = None,
-    inputs: Sequence[int | str] | None = None, by: int | None = None,
+    inputs: Sequence[int | str] | None = None, seen: datetime | None = None, by: int | None = None,
 ) -> Segment:  # fmt: skip
     """Change what is given; the kind stays. Where it or a segment that asks about it is watched, a look follows.
 
+    `seen`: the `updated_at` of the segment that the change was made on; without, the last one to save wins.
+
     Raises:
-        ConflictError: the change would make segments go round in a circle, or does not fit the kind.
+        ConflictError: somebody changed it since `seen`; the change would make segments go round in a circle, or does
+            not fit the kind.
     """
     with ctx.write() as session:
         segment = _locked(session, segment_id)
+        if seen is not None and segment.updated_at != seen:
+            raise ConflictError(
+                f"{segment.name!r} was changed by somebody else meanwhile",
+                mend="look at theirs in another window; saving again puts yours in its place",
+            )
         before = _properties(segment)
         if name is not None:
             segment.name = _checked_name(name)

@@ -149,3 +149,21 @@ def test_the_editor_offers_an_index_where_a_rule_looks_through_everybody(client:
     assert "The index is there" in made.text
     assert "Make an index" not in post(client, "/segments/preview", rule=rule).text
     assert "no index helps" in post(client, "/segments/indexes", field="opened").text
+
+
+def test_who_saves_what_somebody_else_changed_meanwhile_is_told_first(client: FlaskClient, ctx: Context) -> None:
+    with ctx.read() as session:
+        segment = get_segment(session, "Decision makers")
+    path, rule = f"/segments/{segment.public_id}", json.dumps(RULE)
+    seen = segment.updated_at.isoformat()
+    post(client, path, name="Theirs", rule=rule, seen=seen)
+
+    page = post(client, path, name="Mine", rule=rule, seen=seen)
+
+    assert page.status_code == 400
+    assert "changed by somebody else" in page.text
+    assert 'value="Mine"' in page.text
+    shown = page.text.partition('name="seen" value="')[2].partition('"')[0]
+    assert post(client, path, name="Mine", rule=rule, seen=shown).status_code in (302, 303)
+    with ctx.read() as session:
+        assert get_segment(session, segment.id).name == "Mine"

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, flash, render_template, request, url_for
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
 from mailer.context import Context
-from mailer.errors import MailerError
+from mailer.errors import ConflictError, MailerError
 from mailer.schema.segments import Segment
 from mailer.segments import queries, service
 from mailer.segments.listing import SORTS, ListQuery, list_lines, list_namesakes
@@ -136,6 +137,7 @@ def edit(public_id: uuid.UUID) -> ResponseReturnValue:
             "rule": json.dumps(segment.rule, indent=2) if segment.rule else "",
             "operation": segment.operation or "",
             "inputs": [str(operand.id) for operand in queries.list_inputs(session, segment.id)],
+            "seen": segment.updated_at.isoformat(),
         }
         return render_template(_EDIT, segment=segment, kind=segment.kind, values=values, **_editor(session, segment))
 
@@ -153,9 +155,12 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
             changes["rule"] = parse_json(values["rule"])
         elif segment.kind == SegmentKind.COMBINED:
             changes |= {"operation": read_operation(values["operation"]), "inputs": _inputs(values)}
-        service.update_segment(ctx, segment.id, **changes, by=who().id)
+        service.update_segment(ctx, segment.id, **changes, seen=_seen(values), by=who().id)
     except MailerError as error:
         with ctx.read() as session:
+            segment = get_visible(session, public_id, viewer())
+            if isinstance(error, ConflictError):
+                values["seen"] = segment.updated_at.isoformat()  # now they know; the next save is meant
             return page_with_problems(
                 _EDIT, error, segment=segment, kind=segment.kind, values=values, **_editor(session, segment)
             )
@@ -259,9 +264,18 @@ def _operations() -> list[tuple[str, str, str]]:
 
 
 def _form_values() -> dict[str, Any]:
-    values: dict[str, Any] = {name: form_text(name) for name in ("name", "description", "kind", "rule", "operation")}
+    names = ("name", "description", "kind", "rule", "operation", "seen")
+    values: dict[str, Any] = {name: form_text(name) for name in names}
     values["inputs"] = [name.strip() for name in request.form.getlist("inputs") if name.strip()]
     return values
+
+
+def _seen(values: dict[str, Any]) -> datetime | None:
+    """Return when the segment that the form shows was changed last; None where the form does not say."""
+    try:
+        return datetime.fromisoformat(values["seen"])
+    except ValueError:
+        return None
 
 
 def _inputs(values: dict[str, Any]) -> list[int | str]:
