@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import socket
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -17,10 +18,10 @@ _TRIES = 200
 
 @contextmanager
 def choosing() -> Iterator[None]:
-    """Let one installation of this machine at a time choose its ports and begin to listen on them."""
+    """Let one installation of this user at a time choose its ports and begin to listen on them."""
     try:
-        file = (Path(tempfile.gettempdir()) / "mailer-ports.lock").open("ab")
-    except OSError:  # another user's: two users who start in the same second are told by the failing child
+        file = (Path(tempfile.gettempdir()) / f"mailer-ports-{os.getuid()}.lock").open("ab")
+    except OSError:  # no room for it: two that start in the same second are told by the failing child
         yield
         return
     with file:
