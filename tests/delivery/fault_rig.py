@@ -30,8 +30,7 @@ from tests.support.fault_sink import FaultServer, Sinks, Taken
 from tests.support.make import make_reader, make_sending, make_topic
 
 MESSAGES = 3
-# the dot has more time: a standstill of the machine must not pass for a server without an answer
-PATIENCE = Timeouts(connect=10, greeting=4, command=4, body=4, dot=8)
+PATIENCE = Timeouts(connect=10, greeting=4, command=4, body=4, dot=4)
 
 
 @dataclass(frozen=True)
