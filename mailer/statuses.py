@@ -81,6 +81,7 @@ class SkipReason(StrEnum):
     SUPPRESSED = "suppressed"
     NO_PERMISSION = "no_permission"
     NOT_SUBSCRIBED = "not_subscribed"
+    PAUSED = "paused"
     CAPPED = "capped"
     RENDER_ERROR = "render_error"
 
@@ -134,6 +135,30 @@ class ConsentVerdict(StrEnum):
     WITHDRAWN = "withdrawn"
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
+    EXPIRED = "expired"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+
+class LiftAct(StrEnum):
+    """What somebody does that may end a suppression."""
+
+    STAFF = "staff"
+    OWN_LINK = "own_link"
+    DOUBLE_OPT_IN = "double_opt_in"
+    IMPORT = "import"
+    API = "api"
+    OVERRIDE = "override"
+
+
+class LeaveReason(StrEnum):
+    """What a person who leaves may answer when asked why; nobody has to."""
+
+    TOO_MANY = "too_many"
+    NOT_RELEVANT = "not_relevant"
+    NEVER_SIGNED_UP = "never_signed_up"
+    OTHER_CHANNEL = "other_channel"
+    OTHER = "other"
 
 
 class EventKind(StrEnum):
@@ -311,10 +336,49 @@ class ImportStatus(StrEnum):
     FAILED = "failed"
 
 
+class FormState(StrEnum):
+    """State of a sign-up form."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SignUpStatus(StrEnum):
+    """State of one sign-up through a form."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
+class SignUpRefusal(StrEnum):
+    """Why a sign-up was not taken: at the door, by its background work, or at its confirmation."""
+
+    HONEYPOT = "honeypot"
+    TOO_QUICK = "too_quick"
+    TOO_OLD = "too_old"
+    REPLAYED = "replayed"
+    FOREIGN_SITE = "foreign_site"
+    ADDRESS_LIMIT = "address_limit"
+    IP_LIMIT = "ip_limit"
+    NETWORK_LIMIT = "network_limit"
+    DOMAIN_LIMIT = "domain_limit"
+    BREAKER = "breaker"
+    MAIL_LIMIT = "mail_limit"
+    SUPPRESSED = "suppressed"
+    UNDELIVERED = "undelivered"
+    REPEATED = "repeated"
+    FULL = "full"
+    CLOSED = "closed"
+
+
 class Purpose(StrEnum):
-    """What a permission is for."""
+    """What a permission is for; `tracking`: opens and clicks kept with the person."""
 
     E_MARKETING = "e_marketing"
+    TRACKING = "tracking"
 
 
 PERMITS_MARKETING = (Permission.CONSENT, Permission.CUSTOMER, Permission.BUSINESS)

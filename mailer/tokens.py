@@ -23,7 +23,7 @@ _MAIL = struct.Struct(">B6s")
 _TRACK_MAC, _MANAGE_MAC, _MAIL_MAC = 16, 14, 13
 _TRACK_SIZE = 36
 
-OPEN, CLICK, VIEW = 1, 2, 3
+OPEN, CLICK, VIEW, CONFIRM = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mailer.content.placeholders import Protected, protect, quote_literals
 from mailer.content.safety import MAX_SOURCE, check_template
 from mailer.errors import InputError, Problem
 
-SPECIAL_LINKS = frozenset({"view_url", "preferences_url", "unsubscribe_url"})
+SPECIAL_LINKS = frozenset({"view_url", "preferences_url", "unsubscribe_url", "confirm_url"})
 _SPAN = re.compile(r"(?:in root template)? at position (\d+):(\d+)")
 _RAW = re.compile(r"<mj-raw>(J[0-9a-f]{8}x\d{4,}z)</mj-raw>")
 _LINK_START = re.compile(r"(\shref\s*=\s*[\"']?)(J[0-9a-f]{8}x\d{4,}z)")

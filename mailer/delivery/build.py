@@ -54,6 +54,7 @@ class Content:
     key_id: int
     is_marketing: bool
     is_test: bool
+    is_confirmation: bool
     track_opens: bool
     track_clicks: bool
     signer: Signer | None
@@ -88,6 +89,7 @@ def load_content(session: Session, ctx: Context, sending_id: int, *, is_sent: bo
         key_id=sending.key_id,
         is_marketing=is_marketing,
         is_test=is_test,
+        is_confirmation=sending.sending_class == SendingClass.CONFIRMATION,
         track_opens=sending.track_opens,
         track_clicks=sending.track_clicks,
         signer=load_signer(session, ctx.keys, sender.from_email) if is_sent else None,
@@ -166,8 +168,17 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
         "links": links,
         "pixel_url": pixel,
         "view_url": f"{settings.public_url}/v/{view}",
+        "confirm_url": _confirm_url(ctx, content, message_id),
         **_manage_links(ctx, content, outgoing),
     }
+
+
+def _confirm_url(ctx: Context, content: Content, message_id: int) -> str:
+    """Return where a sign-up is confirmed; empty in every mail that is no confirmation."""
+    if not content.is_confirmation:
+        return ""
+    token = tokens.track_token(ctx.keys, tokens.CONFIRM, message_id, key_id=content.key_id)
+    return f"{ctx.settings.public_url}/s/{token}"
 
 
 def _manage_links(ctx: Context, content: Content, outgoing: Outgoing) -> dict[str, str]:
