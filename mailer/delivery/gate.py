@@ -18,7 +18,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from mailer.consent.conditions import DEAD_REASONS, has_permission, is_do_not_mail, is_subscribed, is_suppressed
 from mailer.database import any_row, database_clock
-from mailer.delivery.claim import is_running
+from mailer.delivery.claim import is_provider_held, is_running
 from mailer.rowsets import bind_rows, rowset
 from mailer.schema.base import BigInt
 from mailer.schema.contacts import Address, Contact
@@ -136,7 +136,7 @@ def _refuse(dialect: str) -> Update:
 
 
 def _is_mine(given: FromClause) -> tuple[ColumnElement[bool], ...]:
-    """Still queued, in a batch that is leased to me: my token, and the lease runs by the database's clock."""
+    """Still queued, in a batch that is leased to me and whose provider is not held: the database's clock decides."""
     return (
         Message.id == given.c.id,
         Message.batch_id == given.c.batch,
@@ -147,6 +147,7 @@ def _is_mine(given: FromClause) -> tuple[ColumnElement[bool], ...]:
             SendBatch.token == given.c.token,
             SendBatch.state == BatchState.LEASED.value,
             SendBatch.lease_until > database_clock(),
+            ~is_provider_held(),
         ),
     )
 
@@ -182,7 +183,9 @@ def _is_dead() -> ColumnElement[bool]:
 
 
 def _is_marked_do_not_mail() -> ColumnElement[bool]:
-    return any_row(Contact, Contact.id == Message.contact_id, is_do_not_mail())
+    """Marked, or archived since the audience was frozen: who archives a contact expects no mail to go to it."""
+    forbidden = or_(is_do_not_mail(), Contact.archived_at.is_not(None))
+    return any_row(Contact, Contact.id == Message.contact_id, forbidden)
 
 
 def _refused_marketing() -> ColumnElement[bool]:

@@ -126,7 +126,7 @@ REASONS: dict[str, LazyString] = {
     "excluded": _("in an excluded segment"),
     "no_address": _("no address"),
     "invalid_address": _("address not valid"),
-    "do_not_mail": _("marked do not mail"),
+    "do_not_mail": _("marked do not mail, or archived since"),
     "duplicate": _("same address as another contact"),
     "suppressed": _("suppressed"),
     "no_permission": _("no permission"),

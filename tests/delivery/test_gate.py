@@ -19,6 +19,7 @@ from mailer.delivery.gate import Candidate, GateResult, pass_gate
 from mailer.schema.consent import Consent, Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.schema.transports import ProviderHold
 from mailer.statuses import MessageState, Permission, SendingClass, SuppressionReason
 from mailer.workspace import service as workspace
 from tests.support.make import make_reader, make_sending, make_topic
@@ -70,6 +71,10 @@ def _mark(session: Session, scene: Scene) -> None:
     session.get_one(Contact, scene.contact_id).do_not_mail = True
 
 
+def _archive(session: Session, scene: Scene) -> None:
+    session.get_one(Contact, scene.contact_id).archived_at = utc_now()
+
+
 def _expire(session: Session, scene: Scene) -> None:
     session.execute(update(Consent).values(expires_at=utc_now() - timedelta(days=1)))
 
@@ -83,6 +88,7 @@ REFUSALS = [
     (_unsubscribe, "not_subscribed"),
     (_suppress, "suppressed"),
     (_mark, "do_not_mail"),
+    (_archive, "do_not_mail"),
     (_expire, "no_permission"),
     (_customer, "no_permission"),
 ]
@@ -137,7 +143,13 @@ def _lose_token(session: Session, scene: Scene) -> None:
     session.execute(update(SendBatch).values(token=SendBatch.token + 1))
 
 
-@pytest.mark.parametrize("stop", [_pause, _stop, _lose_lease, _lose_token])
+def _hold_provider(session: Session, scene: Scene) -> None:
+    provider = session.scalars(select(SendBatch.provider)).one()
+    hold = ProviderHold(sending_id=scene.sending_id, provider=provider, reason="policy", note="", held_at=utc_now())
+    session.add(hold)
+
+
+@pytest.mark.parametrize("stop", [_pause, _stop, _hold_provider, _lose_lease, _lose_token])
 def test_message_stays_queued_where_the_sender_may_not_send(
     ctx: Context, stop: Callable[[Session, Scene], None]
 ) -> None:
