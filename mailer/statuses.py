@@ -381,6 +381,32 @@ class Purpose(StrEnum):
     TRACKING = "tracking"
 
 
+class RequestKind(StrEnum):
+    """What a person asks for about their own data (GDPR, articles 15 to 18, 20, 21)."""
+
+    ACCESS = "access"
+    ERASURE = "erasure"
+    RECTIFICATION = "rectification"
+    OBJECTION = "objection"
+    PORTABILITY = "portability"
+    RESTRICTION = "restriction"
+
+
+class RequestStatus(StrEnum):
+    """State of a person's request; refused ones say why in their answer."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+
+
+class ErasureStatus(StrEnum):
+    """State of an erasure: the address is closed at its start, the rest follows."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
 PERMITS_MARKETING = (Permission.CONSENT, Permission.CUSTOMER, Permission.BUSINESS)
 OWN_PRODUCTS_ONLY = (Permission.CUSTOMER, Permission.BUSINESS)
 LIVE_MESSAGE_STATES = (MessageState.QUEUED, MessageState.TRANSMITTING)
