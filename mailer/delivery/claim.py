@@ -63,11 +63,11 @@ def list_due_sendings(session: Session, now: datetime) -> list[int]:
 
 @cache
 def _due_sendings(*, is_quiet: bool) -> Select[int]:
-    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *_is_due(is_quiet=is_quiet))
+    due = any_row(SendBatch, SendBatch.sending_id == Sending.id, *is_due(is_quiet=is_quiet))
     return select(Sending.id).where(is_running(), due).order_by(Sending.id)
 
 
-def _is_due(*, is_quiet: bool) -> list[ColumnElement[bool]]:
+def is_due(*, is_quiet: bool) -> list[ColumnElement[bool]]:
     """Conditions on batch and sending; `now` is to be bound. `is_quiet`: quiet hours run."""
     due = [
         SendBatch.state == BatchState.READY.value,
@@ -103,7 +103,7 @@ def _lease_next(*, is_quiet: bool) -> ReturningUpdate[int, int, int, str, int, i
     chosen = (
         select(SendBatch.id)
         .join(Sending, Sending.id == SendBatch.sending_id)
-        .where(SendBatch.sending_id == bindparam("sending"), is_running(), *_is_due(is_quiet=is_quiet))
+        .where(SendBatch.sending_id == bindparam("sending"), is_running(), *is_due(is_quiet=is_quiet))
         .order_by(SendBatch.ordinal, SendBatch.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=SendBatch)

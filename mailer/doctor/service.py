@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from mailer.assets import static_dir, templates_dir
 from mailer.context import Context, make_context
+from mailer.delivery.backlog import Backlog, get_backlog
 from mailer.delivery.probe import probe_relay
 from mailer.delivery.relays import Relay
 from mailer.delivery.transports import SETTINGS, is_permitted, list_relays
@@ -136,6 +137,14 @@ def _database(ctx: Context) -> Iterator[Finding]:
         yield from _workspace(ctx)
 
 
+def _queue(backlog: Backlog) -> Finding:
+    if backlog.age_seconds is None:
+        return Finding("queue", is_ok=True, what="nothing is due")
+    what = f"{backlog.due:,} batches due, the oldest for {backlog.age_seconds:,.0f} s; workers hold {backlog.in_hand:,}"
+    mend = "start a send worker: `mailer run send`, or `mailer up`; one that lives lost its broker: restart it"
+    return Finding("queue", not backlog.is_stalled, what, mend if backlog.is_stalled else "")
+
+
 def _workspace(ctx: Context) -> Iterator[Finding]:
     checks: tuple[tuple[str, type[Staff | Sender], str], ...] = (
         ("staff", Staff, "mailer users create EMAIL --role admin"),
@@ -145,7 +154,8 @@ def _workspace(ctx: Context) -> Iterator[Finding]:
         for name, table, mend in checks:
             count = session.scalar(select(func.count()).select_from(table)) or 0
             yield Finding(name, count > 0, f"{count}", "" if count else mend)
-        workspace = get_workspace(session)
+        workspace, backlog = get_workspace(session), get_backlog(session, ctx)
+    yield _queue(backlog)
     if workspace.stopped_at is not None:
         yield Finding(
             "stop everything", is_ok=False, what=f"marketing is held since {workspace.stopped_at:%Y-%m-%d %H:%M} UTC",

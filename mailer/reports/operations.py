@@ -1,4 +1,4 @@
-"""What an operator looks at: how old the oldest due mail is, what runs and what it waits for, which workers live."""
+"""What an operator looks at: whether due mail moves, what runs and what it waits for, which workers live."""
 
 import uuid
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery.claim import is_running
+from mailer.delivery.backlog import Backlog, get_backlog
 from mailer.delivery.queries import Progress, get_progress
 from mailer.delivery.why import Cause, why_not_moving
 from mailer.delivery.workers import Worker, list_workers
 from mailer.schema.campaigns import Campaign
-from mailer.schema.delivery import SendBatch, Sending
-from mailer.statuses import BatchState, SendingState
+from mailer.schema.delivery import Sending
+from mailer.statuses import SendingState
 
 _LIVE = (SendingState.PREPARING.value, SendingState.SENDING.value)
 _SHOWN = 50
@@ -36,13 +36,9 @@ class SendingLine:
 
 @dataclass(frozen=True)
 class Operations:
-    """`queue_age_seconds`: since when the oldest mail that could go is due; None where nothing is.
+    """`workers` is None where Redis does not answer."""
 
-    `workers` is None where Redis does not answer.
-    """
-
-    queue_age_seconds: float | None
-    due_batches: int
+    backlog: Backlog
     sendings: Sequence[SendingLine]
     workers: Sequence[Worker] | None
     at: datetime
@@ -50,19 +46,7 @@ class Operations:
 
 def get_operations(session: Session, ctx: Context) -> Operations:
     """Return where everything stands."""
-    oldest, count = _find_oldest(session, ctx)
-    age = max(0.0, (ctx.clock.now() - oldest).total_seconds()) if oldest else None
-    return Operations(age, count, list_sendings(session, ctx), find_workers(ctx), utc_now())
-
-
-def _find_oldest(session: Session, ctx: Context) -> tuple[datetime | None, int]:
-    oldest, count = session.execute(
-        select(func.min(SendBatch.not_before), func.count())
-        .select_from(SendBatch)
-        .join(Sending, Sending.id == SendBatch.sending_id)
-        .where(is_running(), SendBatch.state == BatchState.READY.value, SendBatch.not_before <= ctx.clock.now())
-    ).one()
-    return oldest, count
+    return Operations(get_backlog(session, ctx), list_sendings(session, ctx), find_workers(ctx), utc_now())
 
 
 def list_sendings(session: Session, ctx: Context) -> list[SendingLine]:
