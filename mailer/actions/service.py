@@ -1,6 +1,7 @@
 """Link actions wait out a quarantine and then run once (FEATURES L3, L4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -110,25 +111,39 @@ def _run(ctx: Context, run_id: int) -> int:
 
 
 def perform(session: Session, ctx: Context, action: LinkAction, contact_id: int) -> None:
-    """Do what an action says for one contact."""
-    params: dict[str, Any] = action.params
-    kind = ActionKind(action.kind)
-    cause = f"link:{action.tracked_link_id}"
-    if kind is ActionKind.ADD_TO_SEGMENT:
-        members.add_members(session, int(params["segment_id"]), [contact_id], cause=cause)
-    elif kind is ActionKind.REMOVE_FROM_SEGMENT:
-        members.remove_members(session, int(params["segment_id"]), [contact_id], cause=cause)
+    """Do what an action of a link says for one contact."""
+    cause, key = f"link:{action.tracked_link_id}", f"link:{action.id}:{contact_id}"
+    verb = Verb(ActionKind(action.kind), action.params, cause, key, action.tracked_link_id)
+    perform_verb(session, ctx, verb, contact_id)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Something to do for a contact: `params` as docs/reference/link-actions.md has them.
+
+    `cause` names what asked for it, in segments and tasks; `dedupe_key` keeps a task from being made twice.
+    """
+
+    kind: ActionKind
+    params: Mapping[str, Any]
+    cause: str
+    dedupe_key: str
+    tracked_link_id: int | None = None
+
+
+def perform_verb(session: Session, ctx: Context, verb: Verb, contact_id: int) -> None:
+    """Do one thing for one contact; a MailerError says why it cannot be done."""
+    if verb.kind is ActionKind.ADD_TO_SEGMENT:
+        members.add_members(session, int(verb.params["segment_id"]), [contact_id], cause=verb.cause)
+    elif verb.kind is ActionKind.REMOVE_FROM_SEGMENT:
+        members.remove_members(session, int(verb.params["segment_id"]), [contact_id], cause=verb.cause)
     else:
-        followups.create_for_contact(
-            session,
-            contact_id,
-            _task(session, ctx, action),
-            dedupe_key=f"link:{action.id}:{contact_id}",
-        )
+        task = _task(session, ctx, verb)
+        followups.create_for_contact(session, contact_id, task, dedupe_key=verb.dedupe_key)
 
 
-def _task(session: Session, ctx: Context, action: LinkAction) -> TaskSpec:
-    params: dict[str, Any] = action.params
+def _task(session: Session, ctx: Context, verb: Verb) -> TaskSpec:
+    params = verb.params
     today = ctx.clock.today(get_workspace(session).timezone)
     return TaskSpec(
         title=str(params["title"]),
@@ -136,8 +151,8 @@ def _task(session: Session, ctx: Context, action: LinkAction) -> TaskSpec:
         kind=str(params.get("kind", "to_do")),
         note=str(params.get("note", "")),
         owner_id=_owner_id(session, str(params.get("owner", "contact_owner"))),
-        source=f"link:{action.tracked_link_id}",
-        tracked_link_id=action.tracked_link_id,
+        source=verb.cause,
+        tracked_link_id=verb.tracked_link_id,
     )
 
 
