@@ -22,6 +22,7 @@ LONG_ONLY = (
     ("test_kill_points", "postgresql-marketing"),
     ("test_kill_points", "sqlite-transactional"),
     ("test_databases", "deadlocks"),
+    ("test_databases", "without_room"),
 )
 """Files and what names their tests: left to `make chaos`, so that `make test` stays short."""
 

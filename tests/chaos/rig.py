@@ -155,11 +155,12 @@ class Field:
         with run_sink_process(self.sink.log.with_name("another.log"), faults) as sink:
             yield sink
 
-    def use_relays(self, relays: list[tuple[int, int]]) -> None:
-        """Share mails out over servers of this machine: (port, connections) of each."""
+    def use_relays(self, relays: list[tuple[int, int]], *, rate_per_second: int | None = None) -> None:
+        """Share mails out over servers of this machine: (port, connections) of each; a rate is one for each."""
+        rate = str(rate_per_second or "")
         for number, (port, connections) in enumerate(relays):
             url = f"smtp://127.0.0.1:{port}?starttls=no"
-            values = TransportValues(name=f"relay{number}", url=url, connections=str(connections), rate_per_second="")
+            values = TransportValues(name=f"relay{number}", url=url, connections=str(connections), rate_per_second=rate)
             add_transport(self.ctx, values)
 
     def verdict(self, scene: Scene, *, finished: bool = True) -> list[str]:

@@ -1,4 +1,4 @@
-"""PostgreSQL restarted, its sessions ended, its writes refused, in the middle of sending (C6, C7)."""
+"""PostgreSQL restarted, its sessions ended, its writes refused, its disk full, in the middle of sending (C6, C7, C13)."""
 
 import time
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from mailer.database import Database
 from mailer.migrations.runner import migrate
 from tests.chaos.rig import Field, StableProcess, open_field
 from tests.chaos.scene import Scene, count_states, make_crowd, set_limits
+from tests.support.fault_sink import read_log
 from tests.support.postgres import Postgres, start_postgres
 
 WORKERS = 3
@@ -25,6 +26,12 @@ BEGIN
 END $$ LANGUAGE plpgsql;
 CREATE TRIGGER fail_sometimes BEFORE UPDATE ON message FOR EACH ROW EXECUTE FUNCTION fail_sometimes();
 """
+FULL = """
+CREATE FUNCTION find_no_room() RETURNS trigger AS $$
+BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$ LANGUAGE plpgsql;
+CREATE TRIGGER find_no_room BEFORE UPDATE ON message FOR EACH ROW EXECUTE FUNCTION find_no_room();
+"""
+FREED = "DROP TRIGGER find_no_room ON message"
 
 
 @pytest.fixture
@@ -89,6 +96,27 @@ def test_a_database_that_refuses_to_write_for_a_while_loses_nobody(
         _set_read_only(durable, on=False)
         field.wait_finished(scene, seconds=60)
 
+        assert field.verdict(scene) == []
+        assert count_states(field.ctx, scene)["accepted"] == 400
+
+
+def test_a_server_without_room_stops_sending_and_costs_nobody_a_mail(
+    tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int
+) -> None:
+    """It answers every write of a message as PostgreSQL does on a full disk: no gate opens, nothing accepted is lost."""
+    with open_field(tmp_path, stable_process, durable.url("mailer"), redis_url, seed) as field:
+        scene = _start(field, 400, 150)
+        time.sleep(1)
+        with field.ctx.write() as session:
+            session.execute(text(FULL))
+        full_at = len(read_log(field.sink.log))
+        time.sleep(2)
+        taken_meanwhile = len(read_log(field.sink.log)) - full_at
+        with field.ctx.write() as session:
+            session.execute(text(FREED))
+        field.wait_finished(scene, seconds=60)
+
+        assert taken_meanwhile <= 2 * 6 * WORKERS  # what had passed its gate before; the rate would have sent 300
         assert field.verdict(scene) == []
         assert count_states(field.ctx, scene)["accepted"] == 400
 

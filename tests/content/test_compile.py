@@ -1,6 +1,7 @@
 """MJML with Jinja in it compiles whole, or says by line and column why not."""
 
 import re
+import tracemalloc
 
 import pytest
 
@@ -173,3 +174,14 @@ def test_positions_count_tokens_as_they_were_written():
         compile_mjml(mjml(body))
 
     assert caught.value.problems[0].where.startswith("line 5, column")
+
+
+def test_a_design_of_50_mb_is_refused_without_being_worked_on() -> None:
+    source = mjml(SECTION.format("word " * 10_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="at most 200,000 are allowed"):
+            compile_mjml(source)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
