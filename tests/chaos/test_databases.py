@@ -1,4 +1,4 @@
-"""PostgreSQL restarted, its sessions ended, its writes refused, its disk full, in the middle of sending (C6, C7, C13)."""
+"""PostgreSQL restarted, sessions ended, writes refused, its disk full, in the middle of sending (C6, C7, C13)."""
 
 import time
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_a_database_that_refuses_to_write_for_a_while_loses_nobody(
 def test_a_server_without_room_stops_sending_and_costs_nobody_a_mail(
     tmp_path: Path, stable_process: StableProcess, durable: Postgres, redis_url: str, seed: int
 ) -> None:
-    """It answers every write of a message as PostgreSQL does on a full disk: no gate opens, nothing accepted is lost."""
+    """It answers every write of a message as PostgreSQL does on a full disk: no gate opens, no result is lost."""
     with open_field(tmp_path, stable_process, durable.url("mailer"), redis_url, seed) as field:
         scene = _start(field, 400, 150)
         time.sleep(1)
