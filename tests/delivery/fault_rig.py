@@ -45,6 +45,7 @@ class Seen:
     hold: str
     retry: float | None
     taken: dict[str, int]
+    replies: set[str] = field(default_factory=set)
     is_slowed: bool = False
     later: dict[str, int] = field(default_factory=dict)
     taken_in_all: dict[str, int] = field(default_factory=dict)
@@ -177,4 +178,5 @@ def look(ctx: Context, log: list[Taken]) -> Seen:
             hold=session.scalars(select(Sending.hold_reason)).one() or "",
             retry=None if due is None else (due - utc_now()).total_seconds(),
             taken=taken,
+            replies=set(session.scalars(select(Message.reply))),
         )

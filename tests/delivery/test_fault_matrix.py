@@ -99,7 +99,7 @@ def test_a_fault_ends_as_the_table_says(matrix: dict[tuple[str, str], Seen], pha
     if planned.retry is not None and outcome.retry is not None:
         assert planned.retry - 12 <= outcome.retry <= planned.retry
         outcome = Outcome(**{**vars(outcome), "retry": planned.retry})
-    assert outcome == planned
+    assert outcome == planned, seen.replies
 
 
 @pytest.mark.parametrize(("phase", "fault"), cells(), ids=[f"{phase}-{fault}" for phase, fault in cells()])
