@@ -6,7 +6,7 @@ from celery.signals import task_prerun, worker_shutting_down
 from mailer.actions.jobs import RUN_DUE
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.campaigns.jobs import PREPARE, START_DUE
-from mailer.consent.jobs import SEAL
+from mailer.consent.jobs import EXPIRE, SEAL
 from mailer.context import Context, make_context, process_context, set_process_context
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
@@ -26,6 +26,7 @@ JOBS: tuple[Job, ...] = (
     PROCESS_REPORTS,
     CHECK_RATES,
     SEAL,
+    EXPIRE,
     LOOK_DUE,
     LOOK,
     RUN_BULK,

@@ -368,8 +368,9 @@ class SignUpRefusal(StrEnum):
     BREAKER = "breaker"
     MAIL_LIMIT = "mail_limit"
     SUPPRESSED = "suppressed"
-    UNDELIVERED = "undelivered"
+    COMPLAINED = "complained"
     REPEATED = "repeated"
+    UNCONFIRMED = "unconfirmed"
     FULL = "full"
     CLOSED = "closed"
 

@@ -5,18 +5,24 @@ One select that page, command and launch share.
 
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Select, case, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.consent.conditions import (
     DEAD_REASONS,
-    grants_permission,
+    Facts,
     grants_subscription,
+    has_said_no,
     is_do_not_mail,
+    is_marketing_row,
     is_suppressed,
+    pauses,
+    permits,
+    why_not_marketing,
 )
+from mailer.consent.overrides import find_active
 from mailer.schema.campaigns import Campaign, CampaignSegment
-from mailer.schema.consent import Consent, Subscription
+from mailer.schema.consent import Consent, ConsentOverridePerson, Subscription
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.segments import Segment
 from mailer.segments.queries import member_condition
@@ -29,6 +35,7 @@ COUNTED = (
     SkipReason.INVALID_ADDRESS,
     SkipReason.NO_PERMISSION,
     SkipReason.NOT_SUBSCRIBED,
+    SkipReason.PAUSED,
     SkipReason.SUPPRESSED,
     SkipReason.DO_NOT_MAIL,
     SkipReason.CAPPED,
@@ -37,25 +44,33 @@ _FIGURES = {SkipReason.DUPLICATE: "duplicates"}
 
 
 def audience_select(session: Session, campaign: Campaign, today: date, now: datetime) -> Select[int, int, str, str]:
-    """Return the whole audience by contact id: id, address id, provider, reason or NULL."""
+    """Return the whole audience by contact id: id, address id, provider, reason or NULL.
+
+    The rows that permission hangs on are joined: one pass for everybody instead of a look for each.
+    """
     before = _before_duplicates(session, campaign, today)
     place = func.row_number().over(partition_by=[before.c.address_id, before.c.reason.is_(None)], order_by=before.c.id)
     ranked = select(before, place.label("place")).subquery("ranked")
+    override_id = None if campaign.is_transactional else find_active(session, campaign.id, campaign.topic_id)
     reason = case(
         (ranked.c.reason.is_not(None), ranked.c.reason),
         (ranked.c.place > 1, SkipReason.DUPLICATE.value),
-        *_consent_reasons(campaign, ranked.c.email_hash),
+        *_consent_reasons(campaign, ranked, now, override_id),
         else_=None,
     )
     query = select(ranked.c.id, ranked.c.address_id, ranked.c.provider, reason.label("reason")).order_by(ranked.c.id)
     if campaign.is_transactional:
         return query
     topic_id = literal(campaign.topic_id or 0)
-    return (
+    query = (
         query.select_from(ranked)
-        .outerjoin(Consent, grants_permission(ranked.c.id, topic_id, now))
+        .outerjoin(Consent, is_marketing_row(ranked.c.id))
         .outerjoin(Subscription, grants_subscription(ranked.c.id, topic_id))
     )
+    if override_id is None:
+        return query
+    person = and_(ConsentOverridePerson.override_id == override_id, ConsentOverridePerson.contact_id == ranked.c.id)
+    return query.outerjoin(ConsentOverridePerson, person)
 
 
 def _before_duplicates(session: Session, campaign: Campaign, today: date):  # type: ignore[no-untyped-def]
@@ -89,15 +104,22 @@ def _conditions(session: Session, campaign: Campaign, today: date) -> tuple[Colu
     return or_(false(), *chosen["include"]), or_(false(), *chosen["exclude"])
 
 
-def _consent_reasons(campaign: Campaign, email_hash: ColumnElement[bytes]) -> list[tuple[ColumnElement[bool], str]]:
-    """Reasons of permission; the rows that grant it are joined, one pass for everybody instead of a look for each."""
+def _consent_reasons(
+    campaign: Campaign, ranked: FromClause, now: datetime, override_id: int | None
+) -> list[tuple[ColumnElement[bool], str]]:
     if campaign.is_transactional:
-        return [(is_suppressed(email_hash, None, reasons=DEAD_REASONS), SkipReason.SUPPRESSED.value)]
-    return [
-        (is_suppressed(email_hash, literal(campaign.topic_id or 0)), SkipReason.SUPPRESSED.value),
-        (Consent.contact_id.is_(None), SkipReason.NO_PERMISSION.value),
-        (Subscription.contact_id.is_(None), SkipReason.NOT_SUBSCRIBED.value),
-    ]
+        return [(is_suppressed(ranked.c.email_hash, None, reasons=DEAD_REASONS), SkipReason.SUPPRESSED.value)]
+    topic_id = literal(campaign.topic_id or 0)
+    named = and_(ConsentOverridePerson.contact_id.is_not(None), not_(has_said_no(ranked.c.address_id, topic_id)))
+    facts = Facts(
+        is_do_not_mail=false(),  # the reasons before `duplicate` have said so
+        is_suppressed=is_suppressed(ranked.c.email_hash, topic_id),
+        is_permitted=and_(Consent.contact_id.is_not(None), permits(topic_id, now)),
+        is_subscribed=Subscription.contact_id.is_not(None),
+        is_paused=and_(Consent.contact_id.is_not(None), pauses(now)),
+        is_overridden=false() if override_id is None else named,
+    )
+    return [(forbids, reason.value) for forbids, reason in why_not_marketing(facts)]
 
 
 def count_audience(session: Session, campaign: Campaign, today: date, now: datetime) -> dict[str, int]:

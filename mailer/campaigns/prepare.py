@@ -18,6 +18,7 @@ from mailer.campaigns.staging import (
     note_batches,
     stage_audience,
 )
+from mailer.consent.overrides import bind_override
 from mailer.content.service import freeze_content
 from mailer.context import Context
 from mailer.delivery import service as delivery
@@ -75,6 +76,7 @@ def _freeze(ctx: Context, campaign_id: int) -> bool:
             track_clicks=campaign.track_clicks,
         )
         campaign.sending_id = delivery.create_sending(session, ctx, spec).id
+        bind_override(session, campaign.id, spec.topic_id, campaign.sending_id)
         campaign.audience_on, campaign.audience_cursor = ctx.clock.now(), 0
     return True
 

@@ -10,6 +10,7 @@ from mailer.accounts.control import add_sender, release_everything, stop_everyth
 from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.consent import blocks, queries, service
+from mailer.consent import suppressions as blocked
 from mailer.consent.replay import Difference, list_differences
 from mailer.errors import InputError
 from mailer.workspace.queries import list_senders
@@ -178,7 +179,7 @@ def list_suppressions(*, search: str, as_json: bool) -> None:
 def add_suppression(*, email: str, as_json: bool) -> None:
     """Suppress an address."""
     with opened() as ctx:
-        is_new = service.add_suppression(ctx, email, source="command line")
+        is_new = blocked.add_suppression(ctx, email, source="command line")
     print_mapping({"email": email, "new": is_new}, as_json=as_json)
 
 
@@ -189,7 +190,7 @@ def add_suppression(*, email: str, as_json: bool) -> None:
 def remove_suppression(*, email: str, as_json: bool) -> None:
     """Lift what staff may lift: hard bounces, soft bounces, manual and provider entries."""
     with opened() as ctx:
-        lifted = service.lift_suppressions(ctx, email, by=None)
+        lifted = blocked.lift_suppressions(ctx, email, by=None)
     print_mapping({"email": email, "lifted": lifted}, as_json=as_json)
 
 
@@ -198,26 +199,24 @@ def remove_suppression(*, email: str, as_json: bool) -> None:
 @json_option
 @telling_errors
 def import_suppressions(*, file: Path, as_json: bool) -> None:
-    """Suppress every address of a CSV: the column email, else the first one."""
+    """Suppress every address of a CSV: the column email or address_hash, else the first one. Lifts nothing.
+
+    Columns reason and topic are read where they are; an export can be read back.
+    """
     with opened() as ctx:
-        new, refused = service.import_suppressions(ctx, _read_emails(file), source=f"file {file.name}")
-    answer = {"new": new, "refused": [{"email": email, "reason": reason} for email, reason in refused]}
-    print_mapping(answer, as_json=as_json)
+        found = blocked.import_suppressions(ctx, _read_list(file), source=f"file {file.name}")
+    answer = {"new": found.new, "refused_count": found.refused_count}
+    print_mapping(
+        {**answer, "refused": [{"email": email, "reason": reason} for email, reason in found.refused]}, as_json=as_json
+    )
 
 
-def _read_emails(file: Path) -> list[str]:
+def _read_list(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened_file:
-            rows = [row for row in csv.reader(opened_file) if row and row[0].strip()]
+            return list(blocked.read_list(csv.reader(opened_file)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError("not a CSV file of addresses", where=str(file), mend="save it as CSV in UTF-8") from error
-    if not rows:
-        return []
-    header = [cell.strip().lower() for cell in rows[0]]
-    if "email" in header:
-        place = header.index("email")
-        return [row[place].strip() for row in rows[1:] if len(row) > place]
-    return [row[0].strip() for row in rows]
 
 
 @suppressions.command("export")
@@ -225,16 +224,9 @@ def _read_emails(file: Path) -> list[str]:
 def export_suppressions() -> None:
     """Write active suppressions as CSV to stdout; erased addresses appear by their hash."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(["email", "address_hash", "scope", "topic", "reason", "source", "created_at"])
-    with opened() as ctx, ctx.read() as session:
-        before = None
-        while lines := queries.list_suppressions(session, before_id=before, limit=500):
-            for line in lines:
-                writer.writerow(
-                    [line.email or "", line.address_hash.hex(), line.scope, line.topic or "", line.reason,
-                     line.source, line.created_at.isoformat()]
-                )  # fmt: skip
-            before = lines[-1].id
+    writer.writerow(blocked.EXPORT_COLUMNS)
+    with opened() as ctx:
+        writer.writerows(blocked.iter_export(ctx))
 
 
 @click.command("stop-all")

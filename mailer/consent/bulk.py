@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import and_, select, text, update
 from sqlalchemy.orm import Session
 
 from mailer.database import insert_rows, stored_instant
@@ -46,6 +46,7 @@ class ImportTerms:
     basis: Basis
     source: str
     topic_ids: tuple[int, ...] = ()
+    expires_at: datetime | None = None
 
     @property
     def permission(self) -> Permission:
@@ -115,7 +116,8 @@ def _find_left(session: Session, people: Sequence[Imported]) -> _Left:
     topics: set[tuple[int, int]] = set()
     for start in range(0, len(ids), _PAGE):
         page = Contact.address_id.in_(ids[start : start + _PAGE])
-        withdrawn = select(Contact.address_id).join(Consent, Consent.contact_id == Contact.id)
+        own = and_(Consent.contact_id == Contact.id, Consent.purpose == _PURPOSE)
+        withdrawn = select(Contact.address_id).join(Consent, own)
         found = session.scalars(withdrawn.where(page, Consent.permission == Permission.WITHDRAWN.value))
         addresses |= {number for number in found if number is not None}
         ended = select(Contact.address_id, Subscription.topic_id).join(
@@ -147,14 +149,14 @@ def _record_permission(
     ]  # fmt: skip
     values: dict[str, Any] = {"purpose": _PURPOSE, "permission": terms.permission.value, "basis": terms.basis.value}
     values |= {"source": terms.source, "updated_at": stored_instant(session, at)}
-    _add_rows(session, "consent", "contact_id", added, values)
+    _add_rows(session, "consent", "contact_id", added, values | _end(session, terms, "expires_at"))
     for start in range(0, len(raised), _PAGE):
         ids = [person.contact_id for person in raised[start : start + _PAGE]]
         session.execute(
             update(Consent)
             .where(Consent.contact_id.in_(ids), Consent.purpose == _PURPOSE)
             .values(permission=terms.permission.value, basis=terms.basis.value, source=terms.source)
-            .values(expires_at=None, updated_at=at)
+            .values(expires_at=terms.expires_at if rank else None, updated_at=at)
         )
     _record_ledger(session, added, terms, at, topic_id=None)
     _record_ledger(session, raised, terms, at, topic_id=None)
@@ -202,7 +204,10 @@ def _record_ledger(
     verdict = ConsentVerdict.GIVEN if topic_id is None else ConsentVerdict.SUBSCRIBED
     values: dict[str, Any] = {"purpose": _PURPOSE, "verdict": verdict.value, "basis": terms.basis.value}
     values |= {"source": terms.source, "channel": _CHANNEL, "wording_version": "", "at": stored_instant(session, at)}
-    values |= {"permission": terms.permission.value} if topic_id is None else {"topic_id": topic_id}
+    if topic_id is None:
+        values |= {"permission": terms.permission.value} | _end(session, terms, "ends_at")
+    else:
+        values["topic_id"] = topic_id
     _add_rows(session, "consent_event", "ledger_id", people, values)
 
 
@@ -231,8 +236,8 @@ def record_fresh(session: Session, terms: ImportTerms, at: datetime) -> None:
     consent = given | {"permission": terms.permission.value, "updated_at": stamp}
     line = given | {"channel": _CHANNEL, "wording_version": "", "at": stamp}
     verdict = {"verdict": ConsentVerdict.GIVEN.value, "permission": terms.permission.value}
-    _add_fresh(session, "consent", "contact_id", consent)
-    _add_fresh(session, "consent_event", "ledger_id", line | verdict)
+    _add_fresh(session, "consent", "contact_id", consent | _end(session, terms, "expires_at"))
+    _add_fresh(session, "consent_event", "ledger_id", line | verdict | _end(session, terms, "ends_at"))
     for topic_id in terms.topic_ids:
         status = {"topic_id": topic_id, "status": SubscriptionStatus.SUBSCRIBED.value, "updated_at": stamp}
         _add_fresh(session, "subscription", "contact_id", status)
@@ -245,3 +250,10 @@ def _add_fresh(session: Session, table: str, key: str, values: Mapping[str, Any]
     listed, bound = ", ".join(values), ", ".join(f":{name}" for name in values)
     rows = f"SELECT {key}, {bound} FROM fresh ORDER BY {key}"  # noqa: S608 - names are ours
     session.execute(text(f"INSERT INTO {table} ({key}, {listed}) {rows}"), dict(values))
+
+
+def _end(session: Session, terms: ImportTerms, column: str) -> dict[str, Any]:
+    """Return the column that says when what an import gives runs out; none where it gives nothing, or for good."""
+    if terms.expires_at is None or terms.permission is Permission.NONE:
+        return {}
+    return {column: stored_instant(session, terms.expires_at)}

@@ -5,10 +5,10 @@ A line names a person by a random ledger id only, which is destroyed at erasure;
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FIRST = bytes(32)
 """What stands before the first block."""
@@ -31,6 +31,7 @@ class LedgerLine(NamedTuple):
     message_id: int | None
     by_staff_id: int | None
     at: datetime
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,18 @@ def digest_lines(previous: bytes, lines: Iterable[LedgerLine]) -> Digest:
     return Digest(count, last_id, found.digest())
 
 
+def digest_evidence(evidence: Mapping[str, Any], salt: bytes) -> bytes:
+    """Return what a line says of its evidence: a salted digest (BLAKE2b, 32 bytes) of its JSON, keys in order."""
+    return hashlib.blake2b(json.dumps(dict(evidence), sort_keys=True).encode(), salt=salt, digest_size=32).digest()
+
+
 def _write(line: LedgerLine) -> bytes:
     evidence = line.evidence_digest.hex() if line.evidence_digest is not None else None
-    at = line.at.astimezone(UTC).isoformat(timespec="microseconds")
-    values = [*line[:-4], evidence, line.message_id, line.by_staff_id, at]
+    values = [*line[:10], evidence, line.message_id, line.by_staff_id, _instant(line.at)]
+    if line.ends_at is not None:  # lines from before there were ends are sealed without one
+        values.append(_instant(line.ends_at))
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

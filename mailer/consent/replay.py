@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.schema.consent import Consent, ConsentEvent, Subscription
 from mailer.schema.contacts import Contact
-from mailer.statuses import ConsentVerdict, SubscriptionStatus
+from mailer.statuses import ConsentVerdict, Permission, SubscriptionStatus
 
 SHOWN = 20
 
@@ -41,7 +41,8 @@ def _last_lines(is_about_topic: ColumnElement[bool]) -> Any:
         partition_by=[ConsentEvent.ledger_id, ConsentEvent.purpose, ConsentEvent.topic_id],
         order_by=ConsentEvent.id.desc(),
     )
-    lines = select(ConsentEvent, place.label("place")).where(is_about_topic).subquery()
+    says = ConsentEvent.verdict.not_in([ConsentVerdict.PAUSED.value, ConsentVerdict.RESUMED.value])
+    lines = select(ConsentEvent, place.label("place")).where(is_about_topic, says).subquery()
     return select(lines).where(lines.c.place == 1).subquery("last_line")
 
 
@@ -52,7 +53,9 @@ def _permissions() -> Any:
         select(Contact.id, null(), last.c.permission, Consent.permission)
         .join(last, last.c.ledger_id == Contact.ledger_id)
         .outerjoin(Consent, mine)
-        .where(or_(Consent.permission.is_(None), Consent.permission != last.c.permission))
+        .where(
+            func.coalesce(Consent.permission, Permission.NONE.value) != last.c.permission,
+        )
     )
 
 
@@ -75,7 +78,7 @@ def _unwritten_permissions() -> Any:
         ConsentEvent.topic_id.is_(None),
     )  # fmt: skip
     query = select(Contact.id, null(), null(), Consent.permission).join(Consent, Consent.contact_id == Contact.id)
-    return query.where(~line.correlate(Contact, Consent).exists())
+    return query.where(Consent.permission != Permission.NONE.value, ~line.correlate(Contact, Consent).exists())
 
 
 def _unwritten_subscriptions() -> Any:

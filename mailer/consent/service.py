@@ -4,21 +4,21 @@ Everything that may forbid a mail locks the address rows first, in the order of 
 serialized with the gate (delivery/gate.py), which locks the same rows `FOR SHARE` before the final dot.
 """
 
-import hashlib
-import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import AddressError, check_address, hash_address
 from mailer.clock import utc_now
 from mailer.consent import queries
+from mailer.consent.ledger import digest_evidence
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.consent import (
     Consent,
     ConsentEvent,
@@ -37,13 +37,7 @@ from mailer.statuses import (
     SuppressionReason,
 )
 
-LIFTED_BY_STAFF = (
-    SuppressionReason.HARD_BOUNCE,
-    SuppressionReason.SOFT_BOUNCES,
-    SuppressionReason.MANUAL,
-    SuppressionReason.PROVIDER,
-)
-"""What staff may lift; the rest only the person can (FEATURES C10)."""
+_MARKETING = Purpose.E_MARKETING.value
 
 
 @dataclass(frozen=True)
@@ -79,58 +73,116 @@ def create_topic(ctx: Context, name: str, *, description: str = "", is_own_produ
 
 
 def give_permission(
-    session: Session, contact: Contact, permission: Permission, cause: Cause, *, basis: Basis | None = None
+    session: Session,
+    contact: Contact,
+    permission: Permission,
+    cause: Cause,
+    *,
+    basis: Basis | None = None,
+    expires_at: datetime | None = None,
 ) -> None:
-    """Record that a person gave permission; only for acts of the person, never for imports."""
-    _set_permission(session, contact, permission, cause, ConsentVerdict.GIVEN, basis)
+    """Record that a person gave permission; only for acts of the person, never for imports.
+
+    Where nothing changes, a line is written only if there is evidence: a renewed consent is proof, too.
+    """
+    lock_addresses(session, [contact.address_id])
+    _set_permission(session, contact, permission, cause, basis=basis, expires_at=expires_at)
 
 
-def withdraw_all(session: Session, contacts: Sequence[Contact], cause: Cause) -> None:
-    """Withdraw the permission for e-marketing and end every subscription of `contacts`. Safe to repeat."""
+def withdraw_all(session: Session, contacts: Sequence[Contact], cause: Cause) -> list[int]:
+    """Withdraw the permission for e-marketing and end every subscription of `contacts`. Safe to repeat.
+
+    Returns the lines of the ledger that were written.
+    """
     lock_addresses(session, (contact.address_id for contact in contacts))
+    lines: list[int | None] = []
     for contact in contacts:
-        _set_permission(session, contact, Permission.WITHDRAWN, cause, ConsentVerdict.WITHDRAWN, None)
+        lines.append(_set_permission(session, contact, Permission.WITHDRAWN, cause))
         subscribed = session.scalars(
             select(Subscription.topic_id).where(
                 Subscription.contact_id == contact.id, Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value
             )
         ).all()
-        for topic_id in subscribed:
-            _set_subscription(session, contact, topic_id, SubscriptionStatus.UNSUBSCRIBED, cause)
+        ended = SubscriptionStatus.UNSUBSCRIBED
+        lines += [_set_subscription(session, contact, topic_id, ended, cause) for topic_id in subscribed]
+    return [line for line in lines if line is not None]
 
 
-def unsubscribe(session: Session, contact: Contact, topic_id: int, cause: Cause) -> None:
-    """End the subscription to a topic for every contact with this address (FEATURES C10). Safe to repeat."""
+def unsubscribe(session: Session, contact: Contact, topic_id: int, cause: Cause) -> list[int]:
+    """End the subscription to a topic for every contact with this address (FEATURES C10). Safe to repeat.
+
+    Returns the lines of the ledger that were written.
+    """
     lock_addresses(session, [contact.address_id])
-    for each in _sharing_address(session, contact):
+    lines = [
         _set_subscription(session, each, topic_id, SubscriptionStatus.UNSUBSCRIBED, cause)
+        for each in list_sharing(session, contact)
+    ]
+    return [line for line in lines if line is not None]
 
 
 def subscribe(session: Session, contact: Contact, topic_id: int, cause: Cause) -> None:
-    """Subscribe a person to a topic, by their own act; a withdrawn permission is given again by it.
-
-    Raises:
-        NotAllowedError: the address is suppressed for a reason that this act does not lift.
-    """
+    """Subscribe a person to a topic, by their own act: that is consent, whatever their permission was before."""
     lock_addresses(session, [contact.address_id])
-    if queries.get_permission(session, contact.id) in (Permission.WITHDRAWN, Permission.NONE):
-        give_permission(session, contact, Permission.CONSENT, cause, basis=Basis.CONSENT)
+    row = find_consent(session, contact.id)
+    if row is None or row.permission != Permission.CONSENT or has_run_out(row, utc_now()):
+        _set_permission(session, contact, Permission.CONSENT, cause, basis=Basis.CONSENT)
     _set_subscription(session, contact, topic_id, SubscriptionStatus.SUBSCRIBED, cause)
 
 
-def object_to_mail(ctx: Context, contact_id: int, cause: Cause, *, topic_id: int | None = None) -> None:
-    """Record an objection by phone or reply (FEATURES C11): one topic, or everything where `topic_id` is None."""
+def pause(session: Session, contact: Contact, until: datetime | None, cause: Cause) -> None:
+    """Send no marketing before `until`, to nobody with this address; None ends a pause. It ends by itself."""
+    lock_addresses(session, [contact.address_id])
+    for each in list_sharing(session, contact):
+        row = find_consent(session, each.id)
+        if row is None and until is None:
+            continue
+        if row is None:
+            row = Consent(
+                contact_id=each.id, purpose=_MARKETING, permission=Permission.NONE.value, updated_at=utc_now()
+            )
+            session.add(row)
+            _record(session, each, cause, ConsentVerdict.GIVEN, permission=Permission.NONE)
+        if row.paused_until != until:
+            row.paused_until = until
+            verdict = ConsentVerdict.RESUMED if until is None else ConsentVerdict.PAUSED
+            _record(session, each, cause, verdict, ends_at=until)
+
+
+def decide_tracking(session: Session, contact: Contact, cause: Cause, *, is_allowed: bool) -> None:
+    """Record whether opens and clicks may be kept with the person, for everybody with this address."""
+    lock_addresses(session, [contact.address_id])
+    word = Permission.CONSENT if is_allowed else Permission.WITHDRAWN
+    basis = Basis.CONSENT if is_allowed else None
+    for each in list_sharing(session, contact):
+        _set_permission(session, each, word, cause, basis=basis, purpose=Purpose.TRACKING)
+
+
+def object_to_mail(
+    ctx: Context, contact_id: int, cause: Cause, *, topic_id: int | None = None, is_complaint: bool = False
+) -> None:
+    """Record an objection by phone or reply (FEATURES C11): one topic, everything, or a complaint.
+
+    A complaint withdraws everything and suppresses the address. Safe to repeat.
+
+    Raises:
+        NotFoundError: no such contact or topic.
+    """
     with ctx.write() as session:
         contact = get_contact(session, contact_id)
-        if topic_id is None:
-            withdraw_all(session, _sharing_address(session, contact), cause)
+        if is_complaint:
+            complain(session, contact, cause)
+        elif topic_id is None:
+            withdraw_all(session, list_sharing(session, contact), cause)
+        elif session.get(Topic, topic_id) is None:
+            raise NotFoundError("no such topic")
         else:
             unsubscribe(session, contact, topic_id, cause)
 
 
 def complain(session: Session, contact: Contact, cause: Cause) -> None:
     """Withdraw the permission of everybody with this address and suppress it (INTERFACES: complaint)."""
-    withdraw_all(session, _sharing_address(session, contact), cause)
+    withdraw_all(session, list_sharing(session, contact), cause)
     if contact.address_id is not None:
         address = session.get_one(Address, contact.address_id)
         suppress(session, address.email_hash, SuppressionReason.COMPLAINT, cause.source, message_id=cause.message_id)
@@ -144,10 +196,21 @@ def get_contact(session: Session, contact_id: int) -> Contact:
     return contact
 
 
-def _sharing_address(session: Session, contact: Contact) -> Sequence[Contact]:
+def list_sharing(session: Session, contact: Contact) -> Sequence[Contact]:
+    """Return every contact with the address of this one, by id; itself where it has none."""
     if contact.address_id is None:
         return [contact]
     return queries.list_contacts_of_address(session, contact.address_id)
+
+
+def find_consent(session: Session, contact_id: int, purpose: Purpose = Purpose.E_MARKETING) -> Consent | None:
+    """Return the current permission of a contact, to be changed; the address must be locked."""
+    return session.get(Consent, (contact_id, purpose.value), populate_existing=True)
+
+
+def has_run_out(row: Consent, now: datetime) -> bool:
+    """Return whether a permission came to its end by `now`."""
+    return row.expires_at is not None and row.expires_at <= now
 
 
 def lock_addresses(session: Session, address_ids: Iterable[int | None]) -> None:
@@ -164,33 +227,40 @@ def _set_permission(
     contact: Contact,
     permission: Permission,
     cause: Cause,
-    verdict: ConsentVerdict,
-    basis: Basis | None,
-) -> None:
-    row = session.get(Consent, (contact.id, Purpose.E_MARKETING.value))
-    if row is not None and row.permission == permission:
-        return
+    *,
+    basis: Basis | None = None,
+    expires_at: datetime | None = None,
+    purpose: Purpose = Purpose.E_MARKETING,
+) -> int | None:
+    row = find_consent(session, contact.id, purpose)
+    is_given = permission is not Permission.WITHDRAWN
+    is_the_same = row is not None and row.permission == permission and row.expires_at == expires_at
+    if is_the_same and not (is_given and cause.evidence):
+        return None
     if row is None:
-        row = Consent(contact_id=contact.id, purpose=Purpose.E_MARKETING.value)
+        row = Consent(contact_id=contact.id, purpose=purpose.value)
         session.add(row)
     row.permission, row.basis, row.source = permission.value, basis.value if basis else None, cause.source
-    row.expires_at, row.updated_at = None, utc_now()
-    _record(session, contact, cause, verdict, permission=permission, basis=basis)
+    row.expires_at, row.updated_at = expires_at, utc_now()
+    verdict = ConsentVerdict.GIVEN if is_given else ConsentVerdict.WITHDRAWN
+    return _record(
+        session, contact, cause, verdict, permission=permission, basis=basis, purpose=purpose, ends_at=expires_at
+    )
 
 
 def _set_subscription(
     session: Session, contact: Contact, topic_id: int, status: SubscriptionStatus, cause: Cause
-) -> None:
-    row = session.get(Subscription, (contact.id, topic_id))
-    if row is not None and row.status == status:
-        return
+) -> int | None:
+    row = session.get(Subscription, (contact.id, topic_id), populate_existing=True)
+    given = status is SubscriptionStatus.SUBSCRIBED
+    if row is not None and row.status == status and not (given and cause.evidence):
+        return None
     if row is None:
         row = Subscription(contact_id=contact.id, topic_id=topic_id)
         session.add(row)
     row.status, row.updated_at = status.value, utc_now()
-    given = status is SubscriptionStatus.SUBSCRIBED
     verdict = ConsentVerdict.SUBSCRIBED if given else ConsentVerdict.UNSUBSCRIBED
-    _record(session, contact, cause, verdict, topic_id=topic_id)
+    return _record(session, contact, cause, verdict, topic_id=topic_id)
 
 
 def _record(
@@ -202,13 +272,14 @@ def _record(
     topic_id: int | None = None,
     permission: Permission | None = None,
     basis: Basis | None = None,
-) -> None:
-    """Append a line to the ledger; what proves it goes to a row of its own, which can be erased."""
+    purpose: Purpose = Purpose.E_MARKETING,
+    ends_at: datetime | None = None,
+) -> int:
+    """Append a line to the ledger and return its id; what proves it goes to a row of its own, which can be erased."""
     salt = secrets.token_bytes(16)
-    proof = json.dumps(dict(cause.evidence), sort_keys=True).encode()
     line = ConsentEvent(
         ledger_id=contact.ledger_id,
-        purpose=Purpose.E_MARKETING.value,
+        purpose=purpose.value,
         topic_id=topic_id,
         verdict=verdict.value,
         permission=permission.value if permission else None,
@@ -216,15 +287,17 @@ def _record(
         source=cause.source,
         channel=cause.channel,
         wording_version=cause.wording_version,
-        evidence_digest=hashlib.blake2b(proof, salt=salt, digest_size=32).digest() if cause.evidence else None,
+        evidence_digest=digest_evidence(cause.evidence, salt) if cause.evidence else None,
         message_id=cause.message_id,
         by_staff_id=cause.by_staff_id,
         at=utc_now(),
+        ends_at=ends_at,
     )
     session.add(line)
     session.flush()
     if cause.evidence:
         session.add(ConsentEvidence(consent_event_id=line.id, salt=salt, data=dict(cause.evidence)))
+    return line.id
 
 
 # ------------------------------------------------------------------ suppressions
@@ -263,86 +336,6 @@ def suppress(
     )
     session.flush()
     return True
-
-
-def add_suppression(
-    ctx: Context, email: str, *, source: str, reason: SuppressionReason = SuppressionReason.MANUAL
-) -> bool:
-    """Suppress a typed address and return whether that is new; InputError where it is not an address."""
-    address_hash = hash_email(ctx, email)
-    with ctx.write() as session:
-        return suppress(session, address_hash, reason, source)
-
-
-def lift_suppressions(ctx: Context, email: str, *, by: int | None) -> int:
-    """Lift what staff may lift from an address and return how many; history stays.
-
-    Raises:
-        NotFoundError: nothing suppresses the address.
-        NotAllowedError: only the person can lift what is there (unsubscribe, complaint, erasure).
-    """
-    address_hash = hash_email(ctx, email)
-    with ctx.write() as session:
-        active = queries.list_active_suppressions(session, address_hash)
-        if not active:
-            raise NotFoundError(f"{email} is not suppressed")
-        liftable = [row.id for row in active if row.reason in LIFTED_BY_STAFF]
-        if not liftable:
-            reasons = ", ".join(sorted({row.reason for row in active}))
-            raise NotAllowedError(
-                f"{email} is suppressed by {reasons}", mend="only the person can come back, by signing up again"
-            )
-        address_id = session.scalar(select(Address.id).where(Address.email_hash == address_hash))
-        lock_addresses(session, [address_id])
-        session.execute(
-            update(Suppression).where(Suppression.id.in_(liftable)).values(lifted_at=utc_now(), lifted_by=by)
-        )
-        session.execute(update(Address).where(Address.email_hash == address_hash).values(bounce_state="ok"))
-        return len(liftable)
-
-
-def import_suppressions(ctx: Context, emails: Iterable[str], *, source: str) -> tuple[int, list[tuple[str, str]]]:
-    """Suppress many addresses; return how many were new and the refused ones with their reasons."""
-    hashes: dict[bytes, None] = {}
-    refused: list[tuple[str, str]] = []
-    for email in emails:
-        try:
-            hashes[hash_address(check_address(email).email, ctx.keys.suppression)] = None
-        except AddressError as error:
-            refused.append((email, str(error)))
-    new = 0
-    for chunk in _chunks(list(hashes), 500):
-        with ctx.write() as session:
-            new += _suppress_many(session, chunk, source)
-    return new, refused
-
-
-def _suppress_many(session: Session, hashes: Sequence[bytes], source: str) -> int:
-    ids = session.scalars(select(Address.id).where(Address.email_hash.in_(hashes))).all()
-    lock_addresses(session, ids)
-    there = set(
-        session.scalars(
-            select(Suppression.address_hash).where(
-                Suppression.address_hash.in_(hashes),
-                Suppression.reason == SuppressionReason.MANUAL.value,
-                Suppression.lifted_at.is_(None),
-            )
-        )
-    )
-    now = utc_now()
-    rows = [
-        {"address_hash": value, "scope": "all", "reason": SuppressionReason.MANUAL.value, "source": source,
-         "is_suspect": False, "created_at": now}
-        for value in hashes
-        if value not in there
-    ]  # fmt: skip
-    if rows:
-        session.execute(insert(Suppression), rows)
-    return len(rows)
-
-
-def _chunks(items: list[bytes], size: int) -> Iterable[list[bytes]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def hash_email(ctx: Context, email: str) -> bytes:

@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from mailer.consent.blocks import seal
-from mailer.consent.jobs import SEAL
+from mailer.consent.expiry import expire_due
+from mailer.consent.jobs import EXPIRE, SEAL
 from mailer.context import process_context
 from mailer.errors import ConflictError
 from mailer.log import get_logger
@@ -18,3 +19,10 @@ def seal_ledger() -> None:
         seal(process_context())
     except ConflictError as error:
         log.info("ledger_not_sealed", why=error.message)
+
+
+@shared_task(name=EXPIRE.name)
+def expire_permissions() -> None:
+    """Write down which permissions have run out."""
+    if count := expire_due(process_context()):
+        log.info("permissions_expired", count=count)

@@ -12,11 +12,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Update, and_, case, or_, text, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Update, and_, case, not_, or_, text, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from mailer.consent.conditions import DEAD_REASONS, has_permission, is_do_not_mail, is_subscribed, is_suppressed
+from mailer.consent.conditions import (
+    DEAD_REASONS,
+    Facts,
+    has_permission,
+    is_do_not_mail,
+    is_overridden,
+    is_paused,
+    is_subscribed,
+    is_suppressed,
+    why_not_marketing,
+)
 from mailer.database import any_row, database_clock
 from mailer.delivery.claim import is_provider_held, is_running
 from mailer.rowsets import bind_rows, rowset
@@ -154,19 +164,28 @@ def _is_mine(given: FromClause) -> tuple[ColumnElement[bool], ...]:
 
 def _is_permitted() -> ColumnElement[bool]:
     """The sending runs, and what its class asks holds."""
-    marketing = and_(
-        Sending.sending_class == _MARKETING,
-        has_permission(Message.contact_id, Sending.topic_id, database_clock()),
-        is_subscribed(Message.contact_id, Sending.topic_id),
-        ~_is_suppressed_now(),
-        ~_is_marked_do_not_mail(),
-    )
+    marketing = and_(Sending.sending_class == _MARKETING, *(not_(forbids) for forbids, _ in _why_not()))
     service = and_(Sending.sending_class.in_(_SERVICE), ~_is_dead())
     return any_row(
         Sending,
         Sending.id == Message.sending_id,
         is_running(),
         or_(marketing, service, Sending.sending_class.in_(_UNGATED)),
+    )
+
+
+def _why_not() -> tuple[tuple[ColumnElement[bool], SkipReason], ...]:
+    """What forbids the message of a marketing sending, as the audience has it, too."""
+    contact, topic, now = Message.contact_id, Sending.topic_id, database_clock()
+    return why_not_marketing(
+        Facts(
+            is_do_not_mail=_is_marked_do_not_mail(),
+            is_suppressed=_is_suppressed_now(),
+            is_permitted=has_permission(contact, topic, now),
+            is_subscribed=is_subscribed(contact, topic),
+            is_paused=is_paused(contact, now),
+            is_overridden=is_overridden(contact, Message.address_id, Sending.id, topic),
+        )
     )
 
 
@@ -189,15 +208,7 @@ def _is_marked_do_not_mail() -> ColumnElement[bool]:
 
 
 def _refused_marketing() -> ColumnElement[bool]:
-    return and_(
-        Sending.sending_class == _MARKETING,
-        or_(
-            _is_marked_do_not_mail(),
-            _is_suppressed_now(),
-            ~has_permission(Message.contact_id, Sending.topic_id, database_clock()),
-            ~is_subscribed(Message.contact_id, Sending.topic_id),
-        ),
-    )
+    return and_(Sending.sending_class == _MARKETING, or_(*(forbids for forbids, _ in _why_not())))
 
 
 def _refused_service() -> ColumnElement[bool]:
@@ -210,12 +221,5 @@ def _reason() -> ColumnElement[str]:
     def of_sending(condition: ColumnElement[bool]) -> ColumnElement[bool]:
         return any_row(Sending, Sending.id == Message.sending_id, condition)
 
-    return case(
-        (of_sending(and_(Sending.sending_class == _MARKETING, _is_marked_do_not_mail())), SkipReason.DO_NOT_MAIL.value),
-        (of_sending(or_(_is_suppressed_now(), _refused_service())), SkipReason.SUPPRESSED.value),
-        (
-            of_sending(~has_permission(Message.contact_id, Sending.topic_id, database_clock())),
-            SkipReason.NO_PERMISSION.value,
-        ),
-        else_=SkipReason.NOT_SUBSCRIBED.value,
-    )
+    marketing = [(of_sending(forbids), reason.value) for forbids, reason in _why_not()]
+    return case((of_sending(_refused_service()), SkipReason.SUPPRESSED.value), *marketing)

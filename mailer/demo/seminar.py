@@ -12,7 +12,7 @@ from mailer.campaigns import queries as campaigns
 from mailer.campaigns import service
 from mailer.campaigns.spec import build_draft
 from mailer.catcher import service as catcher
-from mailer.consent import service as consent
+from mailer.consent import suppressions
 from mailer.contacts import service as contacts
 from mailer.contacts.queries import list_by_email
 from mailer.demo import readers
@@ -56,7 +56,7 @@ def prepare_audience(stage: Stage) -> None:
     competitors = _ids(stage, [person.email for person in permitted[:8]])
     segments.create_static(ctx, COMPETITORS, contact_ids=competitors, cause="by hand")
     for email in (person.email for person in permitted[8:14]):
-        consent.add_suppression(ctx, email, source="asked on the phone")
+        suppressions.add_suppression(ctx, email, source="asked on the phone")
     for contact_id in _ids(stage, [person.email for person in permitted[14:18]]):
         contacts.mark_do_not_mail(ctx, contact_id, is_marked=True)
     values = {"first_name": "Two", "last_name": "Desks", "role": DECISION_MAKER}

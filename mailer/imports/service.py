@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.consent.bulk import ImportTerms
+from mailer.consent.expiry import find_end
 from mailer.consent.queries import get_topic
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, Problem
@@ -49,13 +51,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the person who imports says. `topics` are names; none must be said by an empty tuple."""
+    """What the person who imports says. `topics` are names; none must be said by an empty tuple.
+
+    `expires_at`: when the permission runs out; None: by the workspace's setting.
+    """
 
     basis: Basis | str
     source: str
     topics: tuple[str, ...] = ()
     mapping: Mapping[str, str] = field(default_factory=dict)
     by: int | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,9 @@ def import_contacts(
     with ctx.read() as session:
         columns = _map_contacts(session, table, options.mapping)
         topic_ids = tuple(get_topic(session, name).id for name in dict.fromkeys(options.topics))
+        expires_at = options.expires_at or find_end(session, basis, utc_now())
         checker = ContactChecker(columns, _own_fields(session), _owners(session), hash_key=ctx.keys.suppression)
-    terms = ImportTerms(basis, source, topic_ids)
+    terms = ImportTerms(basis, source, topic_ids, expires_at)
     wanted = {"basis": basis.value, "source": source, "topic_ids": list(topic_ids)}
     run_row = None if is_dry_run else _open_run(ctx, "contacts", table, columns, wanted, options.by)
     with closing(Overlay()) if is_dry_run else nullcontext() as overlay:

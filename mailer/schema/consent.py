@@ -14,6 +14,7 @@ from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, ma
 from mailer.statuses import (
     Basis,
     ConsentVerdict,
+    LeaveReason,
     Permission,
     Purpose,
     SubscriptionStatus,
@@ -21,6 +22,9 @@ from mailer.statuses import (
 )
 
 SUPPRESSION_SCOPES = ("all", "topic")
+RUNS_OUT = "expires_at IS NOT NULL AND permission <> 'none'"
+LEFT = "verdict = 'withdrawn' OR verdict = 'unsubscribed'"
+"""Conditions of partial indexes; a query that is to use one repeats its words."""
 
 
 class Topic(Base):
@@ -54,13 +58,24 @@ class Subscription(Base):
 
 
 class Consent(Base):
-    """The current permission of a contact for a purpose; no row means `none`."""
+    """The current permission of a contact for a purpose; no row means `none`.
+
+    `expires_at`: from then on it permits nothing; it stays when the permission has become `none` by it. `paused_until`
+    is the person's wish for quiet (docs/decisions/0017-a-pause-stands-on-the-permission.md).
+    """
 
     __tablename__ = "consent"
     __table_args__ = (
         one_of("purpose", Purpose),
         one_of("permission", Permission),
         one_of("basis", Basis),
+        Index(
+            "ix_consent_expires_at",
+            "expires_at",
+            "contact_id",
+            sqlite_where=text(RUNS_OUT),
+            postgresql_where=text(RUNS_OUT),
+        ),
         {"sqlite_with_rowid": False},
     )
 
@@ -70,11 +85,15 @@ class Consent(Base):
     basis: Mapped[Word | None]
     source: Mapped[str] = mapped_column(Text, default="")
     expires_at: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
     updated_at: Mapped[datetime]
 
 
 class ConsentEvent(Base):
-    """A line of the ledger; never changed, never deleted. The salt of `evidence_digest` lies with the evidence."""
+    """A line of the ledger; never changed, never deleted. The salt of `evidence_digest` lies with the evidence.
+
+    `ends_at`: when what it gives runs out, or a pause is over.
+    """
 
     __tablename__ = "consent_event"
     __table_args__ = (
@@ -83,6 +102,7 @@ class ConsentEvent(Base):
         one_of("permission", Permission),
         one_of("basis", Basis),
         Index("ix_consent_event_ledger_id", "ledger_id", "id"),
+        Index("ix_consent_event_left", "at", "id", sqlite_where=text(LEFT), postgresql_where=text(LEFT)),
     )
 
     id: Mapped[Id]
@@ -99,6 +119,7 @@ class ConsentEvent(Base):
     message_id: Mapped[Big | None]
     by_staff_id: Mapped[Big | None]
     at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
 
 
 class ConsentBlock(Base):
@@ -157,3 +178,63 @@ class Suppression(Base):
     created_at: Mapped[datetime]
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[Big | None] = mapped_column(refers("staff.id"))
+
+
+class Wording(Base):
+    """Words that people agreed to; `version` is computed from the text, so a text never changes under its version."""
+
+    __tablename__ = "wording"
+
+    version: Mapped[str] = mapped_column(String(40), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class LeaveAnswer(Base):
+    """Why a person left, in a word and their own words; belongs to the line of the ledger and is erased with it."""
+
+    __tablename__ = "leave_answer"
+    __table_args__ = (one_of("reason", LeaveReason), Index("ix_leave_answer_at", "at", "reason"))
+
+    consent_event_id: Mapped[int] = mapped_column(BigInt, refers("consent_event.id"), primary_key=True)
+    reason: Mapped[Word]
+    note: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+
+
+class ConsentOverride(Base):
+    """Leave to send one campaign to named people without permission or subscription (FEATURES C3).
+
+    It counts once `approved_at` is set: at once for few people, by a second person (`approved_by`) for many. `ended_at`
+    takes it back. Campaign and sending are no foreign keys: the tables above know this one, not the other way round.
+    """
+
+    __tablename__ = "consent_override"
+    __table_args__ = (Index("ix_consent_override_campaign_id", "campaign_id"),)
+
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    campaign_id: Mapped[Big]
+    sending_id: Mapped[Big | None] = mapped_column(unique=True)
+    topic_id: Mapped[Big]
+    reason: Mapped[str] = mapped_column(Text)
+    headcount: Mapped[int]
+    requested_by: Mapped[Big] = mapped_column(refers("staff.id"))
+    requested_at: Mapped[datetime]
+    approved_by: Mapped[Big | None] = mapped_column(refers("staff.id"))
+    approved_at: Mapped[datetime | None]
+    ended_by: Mapped[Big | None] = mapped_column(refers("staff.id"))
+    ended_at: Mapped[datetime | None]
+
+
+class ConsentOverridePerson(Base):
+    """A contact whom an override names."""
+
+    __tablename__ = "consent_override_person"
+    __table_args__ = (
+        Index("ix_consent_override_person_contact_id", "contact_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    override_id: Mapped[int] = mapped_column(BigInt, refers("consent_override.id"), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(BigInt, primary_key=True)

@@ -32,7 +32,7 @@ class Sending(Base):
     __tablename__ = "sending"
     __table_args__ = (
         one_of("class", SendingClass),
-        one_of("purpose", Purpose),
+        one_of("purpose", (Purpose.E_MARKETING,)),
         one_of("state", SENDING_STATES),
         one_of("hold_reason", HoldReason),
         Index("ix_sending_state", "state", "id"),

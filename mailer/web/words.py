@@ -131,6 +131,7 @@ REASONS: dict[str, LazyString] = {
     "suppressed": _("suppressed"),
     "no_permission": _("no permission"),
     "not_subscribed": _("not subscribed to the topic"),
+    "paused": _("asked for a pause"),
     "capped": _("mailed often enough lately"),
     "render_error": _("template fails for this person"),
     "user": _("by a person"),

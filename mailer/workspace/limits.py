@@ -45,6 +45,24 @@ LIMITS = (
     Limit("missed_after_hours", 2, 0.1, 72, "h", "a morning mail at night is worse than none"),
     Limit("audience_change_share", 0.2, 0, 1, "share", "an audience that moved more waits for a person"),
     Limit("audience_change_count", 100, 0, 1_000_000, "people", "small audiences may move freely"),
+    Limit("signup_ip", 30, 0, 100_000, "in 10 min", "a stand at a fair has one address for all; 0 is no limit"),
+    Limit("signup_network", 90, 0, 100_000, "in 10 min", "sign-ups from one /24 or /48; 0 is no limit"),
+    Limit("signup_domain", 60, 0, 100_000, "in 10 min", "to one mail domain, ten times that to a mailbox provider"),
+    Limit(
+        "signup_form", 600, 0, 1_000_000, "in 10 min", "a form flooded by robots rests 15 min; all forms: five times"
+    ),
+    Limit(
+        "implied_consent_days",
+        0,
+        0,
+        3650,
+        "days",
+        "permission of customers and businesses ends so long after an import",
+    ),
+    Limit(
+        "one_click_withdraws", 2, 0, 10, "topics", "so many topics ended by one click in 90 days end all; 0 is never"
+    ),
+    Limit("tracking_unasked", 1, 0, 2, "0, 1, 2", "opens of people not asked: 0 nobody's; 1 by country; 2 everybody's"),
     Limit("watch_minutes", 5, 1, 1440, "min", "who enters a watched segment is known while it still matters"),
 )
 PROVIDER_RATES = {name: f"provider_rate_{name}" for name in ("google", "microsoft", "yahoo", "apple", "other")}

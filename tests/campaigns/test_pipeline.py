@@ -16,6 +16,7 @@ from mailer.campaigns.spec import build_draft
 from mailer.campaigns.staging import stage_audience
 from mailer.clock import utc_now
 from mailer.consent import service as consent
+from mailer.consent import suppressions
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery.loop import reap_now, send_due
@@ -97,7 +98,7 @@ def test_every_refused_contact_has_the_first_reason_that_applies(ctx: Context) -
         assert first is not None
         make_contact(session, address_id=first.address_id)
         out = make_contact(session, "out@example.com", key=key)
-    consent.add_suppression(ctx, "stopped@example.com", source="test")
+    suppressions.add_suppression(ctx, "stopped@example.com", source="test")
     segments.create_static(ctx, "Competitors", contact_ids=[out.id])
     campaign = service.create_campaign(ctx, _draft(exclude=["Competitors"]))
 
@@ -105,7 +106,7 @@ def test_every_refused_contact_has_the_first_reason_that_applies(ctx: Context) -
 
     assert counted == {
         "matched": 10, "excluded": 1, "duplicates": 1, "no_address": 1, "invalid_address": 1, "no_permission": 1,
-        "not_subscribed": 1, "suppressed": 1, "do_not_mail": 2, "capped": 0, "sendable": 1,
+        "not_subscribed": 1, "paused": 0, "suppressed": 1, "do_not_mail": 2, "capped": 0, "sendable": 1,
     }  # fmt: skip
     service.launch_campaign(ctx, campaign.id)
     service.start_due(ctx)

@@ -4,13 +4,14 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.addresses import hash_address
-from mailer.consent import queries, service
+from mailer.consent import queries, service, suppressions
+from mailer.consent.lifting import may_lift
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.schema.consent import ConsentEvent, ConsentEvidence, Suppression
 from mailer.schema.contacts import Contact
-from mailer.statuses import Permission, SuppressionReason
+from mailer.statuses import LiftAct, Permission, SuppressionReason
 from tests.support.make import make_contact, make_reader, make_topic
 
 CAUSE = Cause(source="page", channel="page", evidence={"ip": "192.0.2.1"})
@@ -93,45 +94,45 @@ def test_own_act_gives_permission_again(ctx: Context) -> None:
 
 
 def test_suppressing_twice_is_one_suppression(ctx: Context) -> None:
-    assert service.add_suppression(ctx, "Gone@Example.com", source="phone") is True
-    assert service.add_suppression(ctx, "gone@example.com", source="phone") is False
+    assert suppressions.add_suppression(ctx, "Gone@Example.com", source="phone") is True
+    assert suppressions.add_suppression(ctx, "gone@example.com", source="phone") is False
 
 
 @pytest.mark.parametrize(
-    ("reason", "may_lift"),
-    [(reason, reason in service.LIFTED_BY_STAFF) for reason in SuppressionReason],
+    ("reason", "is_theirs"),
+    [(reason, may_lift(reason, LiftAct.STAFF)) for reason in SuppressionReason],
 )
-def test_staff_lift_only_what_is_theirs_to_lift(ctx: Context, reason: SuppressionReason, may_lift: bool) -> None:
+def test_staff_lift_only_what_is_theirs_to_lift(ctx: Context, reason: SuppressionReason, is_theirs: bool) -> None:
     with ctx.write() as session:
         service.suppress(session, hash_address("gone@example.com", ctx.keys.suppression), reason, "test")
 
-    if may_lift:
-        assert service.lift_suppressions(ctx, "gone@example.com", by=None) == 1
+    if is_theirs:
+        assert suppressions.lift_suppressions(ctx, "gone@example.com", by=None) == 1
     else:
         with pytest.raises(NotAllowedError):
-            service.lift_suppressions(ctx, "gone@example.com", by=None)
+            suppressions.lift_suppressions(ctx, "gone@example.com", by=None)
 
 
 def test_lifted_suppression_stays_as_history_and_may_come_again(ctx: Context) -> None:
-    service.add_suppression(ctx, "gone@example.com", source="phone")
-    service.lift_suppressions(ctx, "gone@example.com", by=None)
+    suppressions.add_suppression(ctx, "gone@example.com", source="phone")
+    suppressions.lift_suppressions(ctx, "gone@example.com", by=None)
 
-    assert service.add_suppression(ctx, "gone@example.com", source="again") is True
+    assert suppressions.add_suppression(ctx, "gone@example.com", source="again") is True
     with ctx.read() as session:
         assert session.scalar(select(func.count()).select_from(Suppression)) == 2
 
 
 def test_lifting_what_is_not_there_says_so(ctx: Context) -> None:
     with pytest.raises(NotFoundError):
-        service.lift_suppressions(ctx, "nobody@example.com", by=None)
+        suppressions.lift_suppressions(ctx, "nobody@example.com", by=None)
 
 
 def test_imported_suppressions_lose_nothing_valid(ctx: Context) -> None:
-    new, refused = service.import_suppressions(ctx, ["a@example.com", "A@example.com", "nonsense"], source="file")
+    found = suppressions.import_suppressions(ctx, ["a@example.com", "A@example.com", "nonsense"], source="file")
 
-    assert new == 1
-    assert [email for email, _ in refused] == ["nonsense"]
-    assert service.import_suppressions(ctx, ["a@example.com"], source="file")[0] == 0
+    assert (found.rows, found.new, found.refused_count) == (3, 1, 1)
+    assert [email for email, _ in found.refused] == ["nonsense"]
+    assert suppressions.import_suppressions(ctx, ["a@example.com"], source="file").new == 0
 
 
 def test_topic_names_are_unique_and_not_empty(ctx: Context) -> None:

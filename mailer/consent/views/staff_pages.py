@@ -2,19 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from mailer.consent import queries, service
+from mailer.consent import lifting, queries, service, suppressions
 from mailer.consent.queries import SuppressionLine
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.errors import InputError, MailerError
-from mailer.statuses import SuppressionReason
+from mailer.statuses import LiftAct, SuppressionReason
 from mailer.web.access import MARKETING, OPERATIONS, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, page_with_problems
@@ -70,7 +70,7 @@ def list_suppressions() -> ResponseReturnValue:
         search=search,
         reason=reason,
         reasons=list(SuppressionReason),
-        liftable=service.LIFTED_BY_STAFF,
+        liftable=lifting.list_lifted_by(LiftAct.STAFF),
     )
 
 
@@ -80,7 +80,7 @@ def add_suppression() -> ResponseReturnValue:
     """Suppress a typed address."""
     email = form_text("email")
     source = f"{who().shown_name}: {form_text('note') or _('by hand')}"
-    is_new = service.add_suppression(app_context(), email, source=source)
+    is_new = suppressions.add_suppression(app_context(), email, source=source)
     text = _("%(email)s gets no more mail.", email=email) if is_new else _("%(email)s was suppressed.", email=email)
     return done(text, url_for("suppressions.index"))
 
@@ -90,7 +90,7 @@ def add_suppression() -> ResponseReturnValue:
 def lift_suppression() -> ResponseReturnValue:
     """Lift what staff may lift."""
     email = form_text("email")
-    service.lift_suppressions(app_context(), email, by=who().id)
+    suppressions.lift_suppressions(app_context(), email, by=who().id)
     return done(_("%(email)s may be mailed again where permission allows.", email=email), url_for("suppressions.index"))
 
 
@@ -107,13 +107,16 @@ def import_suppressions() -> ResponseReturnValue:
     except UnicodeDecodeError as error:
         raise InputError(_("this is not a text file in UTF-8"), where="file") from error
     source = _("file %(name)s", name=upload.filename)
-    new, refused = service.import_suppressions(app_context(), _emails(lines), source=source)
-    text = ngettext("%(num)d address is new.", "%(num)d addresses are new.", new)
-    if refused:
+    rows = suppressions.read_list(csv.reader(lines))
+    found = suppressions.import_suppressions(app_context(), rows, source=source, by=who().id)
+    text = ngettext("%(num)d address is new.", "%(num)d addresses are new.", found.new)
+    if found.refused:
+        first, why = found.refused[0]
         text += "\n" + _(
-            "%(count)d lines are no addresses, the first: %(first)s", count=len(refused), first=refused[0][0]
-        )
-    return done(text, url_for("suppressions.index"), kind="warning" if refused else "success")
+            "%(count)d lines were not taken, the first: %(first)s (%(why)s)",
+            count=found.refused_count, first=first, why=why,
+        )  # fmt: skip
+    return done(text, url_for("suppressions.index"), kind="warning" if found.refused else "success")
 
 
 @suppression_pages.get("/export", endpoint="export")
@@ -138,33 +141,17 @@ def record_objection(contact_id: int) -> ResponseReturnValue:
     return done(_("Recorded. It holds for every message that has not left."), target)
 
 
-def _emails(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the addresses of a plain list or of the `email` column of a CSV."""
-    rows = csv.reader(lines)
-    column = 0
-    for number, row in enumerate(rows):
-        names = [cell.strip().lower() for cell in row]
-        if number == 0 and any(name in ("email", "e-mail", "address") for name in names):
-            column = next(at for at, name in enumerate(names) if name in ("email", "e-mail", "address"))
-        elif len(row) > column and row[column].strip():
-            yield row[column].strip()
-
-
 def _export_lines(ctx: Context) -> Iterator[str]:
-    yield "email,reason,scope,topic,source,created_at\n"
-    before: int | None = None
-    while True:
-        with ctx.read() as session:
-            lines = queries.list_suppressions(session, before_id=before, limit=_EXPORT_PAGE)
-        buffer = io.StringIO()
-        csv.writer(buffer).writerows(
-            (line.email or "", line.reason, line.scope, line.topic or "", line.source, line.created_at.isoformat())
-            for line in lines
-        )
-        yield buffer.getvalue()
-        if len(lines) < _EXPORT_PAGE:
-            return
-        before = lines[-1].id
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(suppressions.EXPORT_COLUMNS)
+    for number, row in enumerate(suppressions.iter_export(ctx)):
+        writer.writerow(row)
+        if number % _EXPORT_PAGE == 0:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def _key(line: SuppressionLine) -> int:

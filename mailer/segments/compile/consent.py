@@ -41,15 +41,16 @@ def compile_consent(line: Line, context: RuleContext) -> Condition:
     test: ConsentTest = line.value
     own = _is_of(test.purpose)
     if line.op == "never":
-        return not_(exists_one(Consent.contact_id, own, Consent.permission != Permission.NONE.value))
+        had = or_(Consent.permission != Permission.NONE.value, Consent.expires_at.is_not(None))
+        return not_(exists_one(Consent.contact_id, own, had))
     since = Consent.expires_at if line.op == "expired" else Consent.updated_at
     where = [own] if test.period is None else [own, match_instant(since, test.period, context)]
     if line.op == "withdrawn":
         where.append(Consent.permission == Permission.WITHDRAWN.value)
+    elif line.op == "expired":  # also before the job that writes it down has come by
+        where += [not_(_is_in_force(context)), Consent.permission != Permission.WITHDRAWN.value]
     else:
-        in_force = _is_in_force(context)
-        where.append(Consent.permission.in_([word.value for word in PERMITS_MARKETING]))
-        where.append(in_force if line.op == "given" else not_(in_force))
+        where += [_is_in_force(context), Consent.permission.in_([word.value for word in PERMITS_MARKETING])]
     return exists_one(Consent.contact_id, *where)
 
 
