@@ -1,0 +1,72 @@
+"""After rows were deleted: what is left of them in the database's files goes, too.
+
+SQLite overwrites what an erasure deletes (`secure_delete`), but older copies of a row lie in free pages until the file
+is written anew (VACUUM), and in the log beside it until that is cut (checkpoint). PostgreSQL hides dead rows at once
+and VACUUM takes them away; ANALYZE renews the statistics, which hold samples of values.
+"""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+
+from mailer.clock import utc_now
+from mailer.context import Context
+from mailer.privacy.register import OF_PERSONS, REGISTER
+from mailer.schema.delivery import Sending
+from mailer.schema.privacy import Erasure
+from mailer.statuses import SendingState
+
+SMALL_BYTES = 64 * 1024 * 1024
+"""A file of this size is written anew in well under a second; a larger one when nothing is being sent."""
+PATIENCE = timedelta(hours=20)
+"""After this long it is written anew in any case."""
+
+
+def compact(ctx: Context, since: Erasure) -> str:
+    """Do it; return what it waits for, or "" where it is done."""
+    if not ctx.database.is_sqlite:
+        _vacuum_postgresql(ctx)
+        return ""
+    if _must_wait(ctx, since):
+        return "the database file is written anew when nothing is being sent"
+    return "" if vacuum_sqlite(ctx) else "the database file is in use"
+
+
+def _must_wait(ctx: Context, since: Erasure) -> bool:
+    if utc_now() - since.started_at > PATIENCE:
+        return False
+    path = Path(ctx.database.url.database or "")
+    if not path.is_file() or path.stat().st_size <= SMALL_BYTES:
+        return False
+    with ctx.read() as session:
+        running = select(Sending.id).where(Sending.state == SendingState.SENDING.value, Sending.hold_reason.is_(None))
+        return session.scalar(running.limit(1)) is not None
+
+
+def vacuum_sqlite(ctx: Context) -> bool:
+    """Write the file anew and cut its log; False where another connection is in the way."""
+    with ctx.database.open_private(has_large_temp=True) as database:
+        connection = database.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 5000")
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return bool(cursor.fetchone()[0] == 0)
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+
+
+def _vacuum_postgresql(ctx: Context) -> None:
+    tables = dict.fromkeys([*(entry.name for entry in OF_PERSONS), *(entry.name for entry in REGISTER if entry.free)])
+    with ctx.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for name in tables:
+            try:
+                connection.execute(text(f"VACUUM (ANALYZE) {name}"))
+            except OperationalError:  # a lock that lasts, or a role that may not: autovacuum does it later
+                continue
