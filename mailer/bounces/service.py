@@ -114,6 +114,8 @@ def _process_one(ctx: Context, report_id: int) -> int:
         said = classify_report(report.raw or b"")
         match = _find_message(session, ctx, report) if _is_about_a_message(said) else None
         _note(report, said, match)
+        if match is not None and _is_nobodys(session.get_one(Message, match.message_id)):
+            _forget(report)
         if match is not None and (event := _event(report, said, match)) is not None:
             is_new = apply_event(session, event)
             log.info("report_applied", report_id=report.id, message_id=match.message_id, kind=event.kind, new=is_new)
@@ -152,6 +154,17 @@ def _note(report: BounceReport, said: Classification, match: Match | None) -> No
         report.state = "ignored"
     else:
         report.state = "matched" if match is not None else "unmatched"
+
+
+def _is_nobodys(message: Message) -> bool:
+    """Whether the person of this mail was erased."""
+    return message.contact_id is None and message.to_address is None
+
+
+def _forget(report: BounceReport) -> None:
+    """Keep the verdict only: whom it was about must not come back with a report."""
+    report.raw, report.recipients, report.diagnostic = None, [], ""
+    report.mail_from, report.rcpt_to = "", ""
 
 
 def _event(report: BounceReport, said: Classification, match: Match) -> DeliveryEvent | None:

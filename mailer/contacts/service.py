@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import Address as CheckedAddress
@@ -98,17 +98,25 @@ def create_field(ctx: Context, key: str, label: str, kind: FieldType, choices: S
     return field
 
 
-def ensure_address(session: Session, ctx: Context, checked: CheckedAddress) -> Address:
-    """Return the row of an address, made where there is none."""
-    found = session.scalars(select(Address).where(Address.email == checked.email)).one_or_none()
-    if found is None:
-        digest = hash_address(checked.email, ctx.keys.suppression)
-        found = session.scalars(select(Address).where(Address.email_hash == digest)).one_or_none()
+def ensure_address(session: Session, ctx: Context, checked: CheckedAddress, *, by_person: bool = False) -> Address:
+    """Return the row of an address, made where there is none.
+
+    `by_person`: a fresh sign-up, confirmed from the mailbox; only that brings an erased address back.
+
+    Raises:
+        ConflictError: the address was erased at its owner's wish.
+    """
+    digest = hash_address(checked.email, ctx.keys.suppression)
+    found = session.scalars(
+        select(Address).where(or_(Address.email == checked.email, Address.email_hash == digest))
+    ).first()
     if found is not None:
+        if found.email is None:
+            _bring_back(found, checked, by_person=by_person)
         return found
     row = Address(
         email=checked.email,
-        email_hash=hash_address(checked.email, ctx.keys.suppression),
+        email_hash=digest,
         domain=checked.domain,
         provider=checked.provider,
         created_at=utc_now(),
@@ -116,6 +124,14 @@ def ensure_address(session: Session, ctx: Context, checked: CheckedAddress) -> A
     session.add(row)
     session.flush()
     return row
+
+
+def _bring_back(address: Address, checked: CheckedAddress, *, by_person: bool) -> None:
+    if not by_person:
+        raise ConflictError(
+            "this address was erased at its owner's wish", mend="only the person can come back, by signing up"
+        )
+    address.email, address.domain, address.provider = checked.email, checked.domain, checked.provider
 
 
 def ensure_company(session: Session, name: str) -> Company:

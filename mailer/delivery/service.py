@@ -230,6 +230,7 @@ def _insert_events(
 
 
 def _event_row(event: DeliveryEvent, message: Message) -> dict[str, object]:
+    is_nobodys = message.contact_id is None and message.to_address is None  # its person was erased: the fact alone
     return {
         "message_id": message.id,
         "sending_id": message.sending_id,
@@ -241,7 +242,7 @@ def _event_row(event: DeliveryEvent, message: Message) -> dict[str, object]:
         "reason": event.reason,
         "code": event.code,
         "dedupe_key": event.dedupe_key,
-        "detail": dict(event.detail),
+        "detail": {} if is_nobodys else dict(event.detail),
     }
 
 

@@ -120,6 +120,7 @@ def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, Any]:
     is_open = hit.kind == tokens.OPEN
     method = METHOD_NAMES.get(hit.method, "GET")
     agent = hit.user_agent.replace("\0", "")
+    is_somebody = facts.contact_id is not None  # else nobody's, or a person's who was erased: no IP, no program
     verdict = judge_hit(
         Hit(at, is_open, method, hit.link, agent, facts.sent_at, is_prefetch=bool(hit.flags & PREFETCH))
     )
@@ -129,8 +130,8 @@ def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, Any]:
         "link": hit.link,
         "method": method,
         "at": at,
-        "ip": hit.ip.replace("\0", "")[:45],
-        "user_agent": agent,
+        "ip": hit.ip.replace("\0", "")[:45] if is_somebody else "",
+        "user_agent": agent if is_somebody else "",
         "hit_class": verdict.hit_class.value,
         "reason": verdict.reason,
     }
