@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.addresses import hash_address
 from mailer.bounces.classify import Classification, classify_report
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.bounces.queries import list_waiting
@@ -27,6 +28,7 @@ from mailer.delivery.service import apply_event
 from mailer.errors import InputError, Problem
 from mailer.log import get_logger
 from mailer.schema.bounces import BounceReport
+from mailer.schema.contacts import Address
 from mailer.schema.delivery import Message
 from mailer.statuses import EventKind, Verdict
 
@@ -114,7 +116,7 @@ def _process_one(ctx: Context, report_id: int) -> int:
         said = classify_report(report.raw or b"")
         match = _find_message(session, ctx, report) if _is_about_a_message(said) else None
         _note(report, said, match)
-        if match is not None and _is_nobodys(session.get_one(Message, match.message_id)):
+        if _is_about_nobody(session, ctx, report, match):
             _forget(report)
         if match is not None and (event := _event(report, said, match)) is not None:
             is_new = apply_event(session, event)
@@ -156,9 +158,14 @@ def _note(report: BounceReport, said: Classification, match: Match | None) -> No
         report.state = "matched" if match is not None else "unmatched"
 
 
-def _is_nobodys(message: Message) -> bool:
-    """Whether the person of this mail was erased."""
-    return message.contact_id is None and message.to_address is None
+def _is_about_nobody(session: Session, ctx: Context, report: BounceReport, match: Match | None) -> bool:
+    """Whether the person whom a report is about was erased: by its mail, else by the addresses that it names."""
+    if match is not None:
+        message = session.get_one(Message, match.message_id)
+        return message.contact_id is None and message.to_address is None
+    hashes = [hash_address(str(one).strip().lower(), ctx.keys.suppression) for one in report.recipients]
+    erased = select(Address.id).where(Address.email_hash.in_(hashes), Address.email.is_(None))
+    return bool(hashes) and session.scalar(erased.limit(1)) is not None
 
 
 def _forget(report: BounceReport) -> None:

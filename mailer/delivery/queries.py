@@ -13,6 +13,7 @@ from mailer.context import Context
 from mailer.errors import NotFoundError
 from mailer.schema.contacts import Address
 from mailer.schema.delivery import Event, Message, SendBatch, Sending
+from mailer.schema.privacy import KeptFigure
 from mailer.schema.workspace import Workspace
 from mailer.statuses import BatchState, HoldReason, MessageState, SendingClass, SendingState
 
@@ -40,14 +41,23 @@ class Progress:
 
 
 def count_states(session: Session, sending_id: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Return messages by state (every state, zeros too) and skipped ones by reason."""
+    """Return messages by state (every state, zeros too) and skipped ones by reason.
+
+    Rows that retention took away are counted by what was written down before (privacy/retention.py).
+    """
     rows = session.execute(
         select(Message.state, Message.reason, func.count())
         .where(Message.sending_id == sending_id)
         .group_by(Message.state, Message.reason)
     )
+    kept = select(KeptFigure.name, KeptFigure.word, KeptFigure.count).where(
+        KeptFigure.sending_id == sending_id, KeptFigure.name.in_(("state", "skipped"))
+    )
     states = {state.value: 0 for state in MessageState}
     skipped: dict[str, int] = {}
+    if gone := session.execute(kept).all():
+        states |= {word: count for name, word, count in gone if name == "state"}
+        return states, {word: count for name, word, count in gone if name == "skipped"}
     for state, reason, count in rows:
         states[state] += count
         if state == MessageState.SKIPPED:

@@ -55,9 +55,11 @@ def vacuum_sqlite(ctx: Context) -> bool:
             cursor.execute("PRAGMA busy_timeout = 5000")
             cursor.execute("VACUUM")
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return bool(cursor.fetchone()[0] == 0)
+            busy, *_ = cursor.fetchone() or (1,)
         except sqlite3.OperationalError:
             return False
+        else:
+            return not busy
         finally:
             connection.close()
 

@@ -14,7 +14,7 @@ from mailer.errors import InputError, NotFoundError
 from mailer.privacy.person import Person
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message
-from mailer.schema.privacy import Erasure, RetentionRun, SubjectRequest
+from mailer.schema.privacy import Erasure, KeptFigure, RetentionRun, SubjectRequest
 from mailer.statuses import ErasureStatus, RequestStatus
 
 # ------------------------------------------------------------------ persons
@@ -187,3 +187,11 @@ def list_erasures(session: Session, *, limit: int = 20) -> Sequence[Erasure]:
 def find_last_night(session: Session) -> RetentionRun | None:
     """Return the newest run of retention."""
     return session.scalars(select(RetentionRun).order_by(RetentionRun.day.desc()).limit(1)).one_or_none()
+
+
+def get_kept_figures(session: Session, sending_id: int) -> dict[tuple[str, str], int]:
+    """Return the figures of a sending that are kept without rows, by name and word (docs/reference/retention.md)."""
+    rows = session.execute(
+        select(KeptFigure.name, KeptFigure.word, KeptFigure.count).where(KeptFigure.sending_id == sending_id)
+    )
+    return {(name, word): count for name, word, count in rows}

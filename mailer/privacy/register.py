@@ -291,7 +291,7 @@ OTHERS = (
     Table(name="dkim_key", plain=("selector", "private_key", "public_key"), why="our own keys"),
     Table(name="transport", plain=("name", "label", "secret"), why="our own relays"),
     Table(name="spool_position", plain=("host", "file"), why="names of our own files"),
-    Table(name="workspace", free=("stop_note",), plain=("name", "timezone", "limits")),
+    Table(name="workspace", free=("stop_note",), plain=("name", "timezone", "limits", "brand_color")),
 )  # fmt: skip
 
 REGISTER: tuple[Table, ...] = (*PEOPLE, *CONSENT, *FORMS, *MAILS, *SEGMENTS, *PRIVACY, *OTHERS)

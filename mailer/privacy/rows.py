@@ -29,7 +29,6 @@ def messages_of(person: Person) -> CompoundSelect[Any]:
     typed = select(Message.id).where(
         Message.recipient_key.in_([recipient_key(value) for value in person.hashes]),
         Message.sending_id.in_(select(Sending.id)),  # so that the unique index finds them
-        Message.to_address.in_(person.emails),
     )
     return union(as_contact, typed)
 

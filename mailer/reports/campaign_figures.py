@@ -1,14 +1,15 @@
 """Figures of campaigns: what runs now, the report of one. Unique means distinct messages (FEATURES M15)."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
 from mailer.delivery.queries import count_states, display_state
+from mailer.privacy.queries import get_kept_figures
 from mailer.reports.figures import count_bounced_later
 from mailer.reputation.queries import was_transmitted
 from mailer.schema.campaigns import Campaign
@@ -115,6 +116,9 @@ class CampaignFigures:
 def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
     """Return the report of a sending."""
     states, skipped = count_states(session, sending_id)
+    kept = get_kept_figures(session, sending_id)
+    if ("transmitted", "") in kept:
+        return _kept_figures(session, sending_id, kept)
     transmitted = session.scalar(
         select(func.count()).select_from(Message).where(Message.sending_id == sending_id, was_transmitted())
     )
@@ -130,9 +134,33 @@ def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
         bounced_later=count_bounced_later(session, Event.sending_id == sending_id),
         events={(kind, word or ""): count for kind, word, count in events},
         unsubscribed=_count_unsubscribed(session, sending_id),
-        follow_ups=_count_follow_ups(session, sending_id),
+        follow_ups=_count_follow_ups(session, sending_id, kept),
         links=list_links(session, sending_id),
     )
+
+
+Kept = Mapping[tuple[str, str], int]
+
+
+def _kept_figures(session: Session, sending_id: int, kept: Kept) -> CampaignFigures:
+    """Return the report of a sending whose rows are gone by retention: the figures that were written before."""
+    states, skipped = count_states(session, sending_id)
+    events = {name: count for name, count in kept.items() if name[0] == "event"}
+    return CampaignFigures(
+        states=states,
+        skipped=skipped,
+        transmitted=kept["transmitted", ""],
+        bounced_later=kept.get(("bounced_later", ""), 0),
+        events={(word.partition("/")[0], word.partition("/")[2]): count for (_, word), count in events.items()},
+        unsubscribed=kept.get(("unsubscribed", ""), 0),
+        follow_ups=_count_follow_ups(session, sending_id, kept),
+        links=[_kept_link(line, kept) for line in list_links(session, sending_id)],
+    )
+
+
+def _kept_link(line: LinkFigures, kept: Kept) -> LinkFigures:
+    human, machine = (kept.get(("link", f"{line.ordinal}/{who}"), 0) for who in ("human", "machine"))
+    return replace(line, human=human, machine=machine)
 
 
 def _count_unsubscribed(session: Session, sending_id: int) -> int:
@@ -149,7 +177,8 @@ def _count_unsubscribed(session: Session, sending_id: int) -> int:
     return session.scalar(query) or 0
 
 
-def _count_follow_ups(session: Session, sending_id: int) -> dict[str, int]:
+def _count_follow_ups(session: Session, sending_id: int, kept: Kept) -> dict[str, int]:
+    """Return tasks that clicks made, by status; those about people who were erased are kept as counts."""
     rows = session.execute(
         select(FollowUp.status, func.count())
         .join(TrackedLink, TrackedLink.id == FollowUp.tracked_link_id)
@@ -158,7 +187,8 @@ def _count_follow_ups(session: Session, sending_id: int) -> dict[str, int]:
         .group_by(FollowUp.status)
     )
     found = {status.value: 0 for status in FollowUpStatus}
-    return found | {str(status): int(count) for status, count in rows}
+    found |= {str(status): int(count) for status, count in rows}
+    return {status: count + kept.get(("follow_up", status), 0) for status, count in found.items()}
 
 
 def list_links(session: Session, sending_id: int) -> list[LinkFigures]:
