@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -98,6 +99,7 @@ class Session(asyncio.Protocol):
         self._body_rule: Rule | None = None
         self._answered: set[str] = set()
         self._ready_at = 0.0
+        self._unwritten: deque[bytes] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
@@ -139,6 +141,7 @@ class Session(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once, whatever is going on."""
+        self._unwritten.clear()
         self._end_now(abort=False)
 
     # ------------------------------------------------------------------ bodies
@@ -394,11 +397,13 @@ class Session(asyncio.Protocol):
             return
         now = self._loop.time()
         self._ready_at = max(self._ready_at + pause, now + wait)
-        self._loop.call_at(self._ready_at, self._write_now, data)
+        self._unwritten.append(data)
+        self._loop.call_at(self._ready_at, self._write_oldest)
 
-    def _write_now(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
+    def _write_oldest(self) -> None:
+        """Write what waits longest: a loop that is late may run two timers in either order."""
+        if self._unwritten and not self._transport.is_closing():
+            self._transport.write(self._unwritten.popleft())
 
     def _end(self, *, abort: bool) -> None:
         """Close after what is still to be written; with RST where `abort`."""
@@ -409,6 +414,9 @@ class Session(asyncio.Protocol):
             self._end_now(abort)
 
     def _end_now(self, abort: bool) -> None:  # noqa: FBT001 - a callback of the loop's
+        if self._unwritten and not self._transport.is_closing():
+            self._loop.call_later(0.001, self._end_now, abort)
+            return
         if abort:
             plain = self._transport.get_extra_info("socket")
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bench.sink_faults import parse_faults
+from bench.sink_faults import Action, Faults, Rule, parse_faults
 from tests.chaos.rig import ROOT, run_sink_process
-from tests.support.fault_sink import read_log
+from tests.support.fault_sink import read_log, run_sinks
 
 GROUP = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
 BODY = b"Message-ID: <one@example.com>\r\nSubject: x\r\n\r\nHello\r\n..\r\n"
@@ -88,3 +88,30 @@ def test_the_sink_ends_with_who_started_it(tmp_path: Path) -> None:
 def test_faults_that_nobody_knows_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"unknown|needs"):
         parse_faults(wrong)
+
+
+class _Late(Faults):
+    """Takes its time, so that the loop is late when an answer is put on its way."""
+
+    def find(self, phase: str, address: str = "", *, early: bool = False) -> Rule | None:
+        time.sleep(0.005)
+        return super().find(phase, address, early=early)
+
+
+def test_bytes_of_a_slow_answer_keep_their_order_when_the_loop_is_late(tmp_path: Path) -> None:
+    commands = b"EHLO test\r\n" + GROUP
+    with run_sinks() as sinks:
+        usual = _talk(sinks.start(tmp_path / "usual", {}).port, commands)
+        server = sinks.start(tmp_path / "split", {})
+        server.sink.faults = _Late([Rule("ehlo", Action.SPLIT)])
+        assert _talk(server.port, commands) == usual
+
+
+def _talk(port: int, commands: bytes) -> bytes:
+    """Send everything at once and return what is answered until a 354."""
+    said = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(commands)
+        while b"354" not in said or not said.endswith(b"\n"):
+            said += connection.recv(4_096)
+    return said
