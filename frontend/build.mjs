@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 
 const out = process.argv[2];
 await build({
-  entryPoints: ['src/app.js', 'src/charts.js', 'src/theme.js', 'src/app.css', 'src/public.css'],
+  entryPoints: ['src/app.js', 'src/charts.js', 'src/theme.js', 'src/app.css', 'src/public.css', 'src/forms.css'],
   outdir: out,
   bundle: true,
   minify: true,

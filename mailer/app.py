@@ -24,6 +24,9 @@ from mailer.context import Context
 from mailer.delivery.views import browser, transports
 from mailer.delivery.views import domains as domain_pages
 from mailer.followups import views as followup_views
+from mailer.forms.views import editor as form_editor
+from mailer.forms.views import public_pages as form_pages
+from mailer.forms.views import staff_pages as form_staff
 from mailer.imports import views as import_pages
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, operations, rates
@@ -57,6 +60,8 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     control.pages,
     unknowns.pages,
     campaign_report.pages,
+    form_staff.pages,
+    form_editor.pages,
     segment_pages.pages,
     segment_history.pages,
     segment_properties.pages,
@@ -81,7 +86,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     staff.pages,
     staff.audit_pages,
 )
-PUBLIC_PAGES: tuple[Blueprint, ...] = (public_pages.pages, browser.pages)
+PUBLIC_PAGES: tuple[Blueprint, ...] = (settings.brand_pages, public_pages.pages, form_pages.pages, browser.pages)
 _WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})
 _PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
 

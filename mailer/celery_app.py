@@ -9,6 +9,7 @@ from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.consent.jobs import EXPIRE, SEAL
 from mailer.context import Context, make_context, process_context, set_process_context
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
+from mailer.forms.jobs import HANDLE, TIDY
 from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.segments.jobs import LOOK, LOOK_DUE, RUN_BULK
@@ -30,6 +31,8 @@ JOBS: tuple[Job, ...] = (
     LOOK_DUE,
     LOOK,
     RUN_BULK,
+    HANDLE,
+    TIDY,
 )
 
 

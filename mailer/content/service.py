@@ -33,7 +33,7 @@ from mailer.statuses import ActionKind, LinkResponse
 
 ACTIONS_END_AFTER = timedelta(days=90)
 _CAMPAIGN_TOKEN = re.compile(r"\{\{-?\s*campaign\.(subject|preheader|name)\s*-?\}\}")
-_FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
+FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,9 @@ def _read_action(action: object, where: str) -> tuple[ActionKind, dict[str, Any]
     if kind not in list(ActionKind):
         raise InputError(f"there is no action {kind!r}", where=where, mend="use one of " + ", ".join(ActionKind))
     if kind == ActionKind.FOLLOW_UP:
-        if not isinstance(value, Mapping) or set(value) - _FOLLOW_UP_KEYS or not value.get("title"):
+        if not isinstance(value, Mapping) or set(value) - FOLLOW_UP_KEYS or not value.get("title"):
             raise InputError(
-                "a follow-up has a title, and may have " + ", ".join(sorted(_FOLLOW_UP_KEYS - {"title"})), where=where
+                "a follow-up has a title, and may have " + ", ".join(sorted(FOLLOW_UP_KEYS - {"title"})), where=where
             )
         return ActionKind(kind), dict(value)
     return ActionKind(kind), {"segment_id": value} if isinstance(value, int) else {"segment": str(value)}

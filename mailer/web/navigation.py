@@ -33,6 +33,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         (
             Entry("contacts.index", _("Contacts"), "people", ("contacts.", "imports.")),
             Entry("segments.index", _("Segments"), "funnel", ("segments.", "segment_", "bulk.")),
+            Entry("forms.index", _("Sign-up forms"), "ui-checks", ("forms.", "form_editor.")),
         ),
     ),
     (_("Content"), (Entry("designs.index", _("Designs"), "palette", ("designs.",)),)),

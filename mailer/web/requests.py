@@ -10,6 +10,7 @@ from mailer.context import Context
 from mailer.errors import InputError, MailerError, Problem
 
 EXTENSION = "mailer"
+_LOOPBACK = ("127.0.0.1", "::1", "")
 
 
 def app_context() -> Context:
@@ -25,6 +26,13 @@ def is_fragment() -> bool:
 def form_text(name: str, default: str = "") -> str:
     """Return a form value without surrounding white space, and without NUL, which no database keeps."""
     return request.form.get(name, default).replace("\0", "").strip()
+
+
+def client_ip() -> str:
+    """Return who asks, by IP; a proxy on this host is believed, nobody else."""
+    remote = request.remote_addr or ""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return forwarded.rpartition(",")[2].strip() if forwarded and remote in _LOOPBACK else remote
 
 
 def problems_of(error: MailerError) -> Sequence[Problem]:

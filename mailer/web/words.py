@@ -87,6 +87,15 @@ STATE_WORDS: dict[str, StateWord] = {
     "to_do": StateWord(_("To do"), "check2-square"),
     "call": StateWord(_("Call"), "telephone"),
     "meeting": StateWord(_("Meeting"), "calendar-event"),
+    # sign-up forms and sign-ups
+    "form_draft": StateWord(_("Draft"), "pencil"),
+    "form_open": StateWord(_("Open"), "door-open", "ok"),
+    "form_closed": StateWord(_("Closed"), "door-closed"),
+    "form_resting": StateWord(_("Rests after a flood"), "moon", "bad"),
+    "sign_up_pending": StateWord(_("Waits for the person"), "hourglass", "info"),
+    "sign_up_confirmed": StateWord(_("Confirmed"), "check2-circle", "ok"),
+    "sign_up_expired": StateWord(_("Not confirmed in time"), "hourglass-bottom"),
+    "sign_up_refused": StateWord(_("Refused"), "slash-circle", "warn"),
     # imports and reports that came back
     "running": StateWord(_("Running"), "arrow-repeat", "info"),
     "received": StateWord(_("Received"), "inbox"),

@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=20), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "reason = 'honeypot' OR reason = 'too_quick' OR reason = 'too_old' OR reason = 'replayed' OR reason = 'foreign_site' OR reason = 'address_limit' OR reason = 'ip_limit' OR reason = 'network_limit' OR reason = 'domain_limit' OR reason = 'breaker' OR reason = 'mail_limit' OR reason = 'suppressed' OR reason = 'undelivered' OR reason = 'repeated' OR reason = 'full' OR reason = 'closed'",
+            "reason = 'honeypot' OR reason = 'too_quick' OR reason = 'too_old' OR reason = 'replayed' OR reason = 'foreign_site' OR reason = 'address_limit' OR reason = 'ip_limit' OR reason = 'network_limit' OR reason = 'domain_limit' OR reason = 'breaker' OR reason = 'mail_limit' OR reason = 'suppressed' OR reason = 'complained' OR reason = 'repeated' OR reason = 'unconfirmed' OR reason = 'full' OR reason = 'closed'",
             name=op.f("ck_form_refusal_reason"),
         ),
         sa.ForeignKeyConstraint(["form_id"], ["form.id"], name=op.f("fk_form_refusal_form_id")),
@@ -92,7 +92,7 @@ def upgrade() -> None:
         sa.Column("confirmed_at", UtcDateTime(), nullable=True),
         sa.Column("contact_id", BigInt, nullable=True),
         sa.CheckConstraint(
-            "reason = 'honeypot' OR reason = 'too_quick' OR reason = 'too_old' OR reason = 'replayed' OR reason = 'foreign_site' OR reason = 'address_limit' OR reason = 'ip_limit' OR reason = 'network_limit' OR reason = 'domain_limit' OR reason = 'breaker' OR reason = 'mail_limit' OR reason = 'suppressed' OR reason = 'undelivered' OR reason = 'repeated' OR reason = 'full' OR reason = 'closed' OR reason = ''",
+            "reason = 'honeypot' OR reason = 'too_quick' OR reason = 'too_old' OR reason = 'replayed' OR reason = 'foreign_site' OR reason = 'address_limit' OR reason = 'ip_limit' OR reason = 'network_limit' OR reason = 'domain_limit' OR reason = 'breaker' OR reason = 'mail_limit' OR reason = 'suppressed' OR reason = 'complained' OR reason = 'repeated' OR reason = 'unconfirmed' OR reason = 'full' OR reason = 'closed' OR reason = ''",
             name=op.f("ck_sign_up_reason"),
         ),
         sa.CheckConstraint(

@@ -1,0 +1,1 @@
+"""Sign-up forms: built by marketers, filled in by anybody, confirmed by the person alone."""

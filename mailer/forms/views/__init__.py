@@ -1,0 +1,1 @@
+"""Pages of forms: hosted, framed and confirming ones for everybody, lists and the builder for staff."""
