@@ -19,8 +19,9 @@ from mailer.errors import SetupError, UntrustedRequestError
 
 _TRACK = struct.Struct(">BB7sH")
 _MANAGE = struct.Struct(">B6s3s6s")
+_UNDO = struct.Struct(">B6s6s6sI")
 _MAIL = struct.Struct(">B6s")
-_TRACK_MAC, _MANAGE_MAC, _MAIL_MAC = 16, 14, 13
+_TRACK_MAC, _MANAGE_MAC, _MAIL_MAC, _UNDO_MAC = 16, 14, 13, 16
 _TRACK_SIZE = 36
 
 OPEN, CLICK, VIEW, CONFIRM = 1, 2, 3, 4
@@ -60,6 +61,16 @@ class ManageToken:
     contact_id: int
     topic_id: int
     message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoToken:
+    """What an undo token says: whose change, the first and last line of the ledger that it wrote, until when."""
+
+    contact_id: int
+    first_line: int
+    last_line: int
+    expires: int
 
 
 def track_token(keys: Keys, kind: int, message_id: int, link: int = 0, *, key_id: int | None = None) -> str:
@@ -103,6 +114,38 @@ def read_manage_token(keys: Keys, token: str) -> ManageToken:
     body = _verified(token, keys.manage, b"manage", _MANAGE.size, _MANAGE_MAC)
     _, contact, topic, message = _MANAGE.unpack(body)
     return ManageToken(int.from_bytes(contact), int.from_bytes(topic), int.from_bytes(message))
+
+
+def mail_manage_local(keys: Keys, contact_id: int, topic_id: int = 0, message_id: int = 0) -> str:
+    """Return the local part of an address that unsubscribes: `u+` and a manage token in 48 lower-case characters.
+
+    Relays may fold local parts, and they hold 64 characters at most (RFC 5321, section 4.5.3.1.1).
+    """
+    raw = binascii.a2b_base64(manage_token(keys, contact_id, topic_id, message_id).translate(_PLAIN_BASE64))
+    return "u+" + "".join([_base32(int.from_bytes(raw[at : at + 5])) for at in range(0, len(raw), 5)])
+
+
+def read_mail_manage_local(keys: Keys, local: str) -> ManageToken:
+    """Return what such a local part says, in any case; UntrustedRequestError if it is not ours."""
+    try:
+        raw = base64.b32decode(local.lower().removeprefix("u+").upper().encode("ascii"))
+    except (ValueError, binascii.Error) as error:
+        raise UntrustedRequestError("not one of our tokens") from error
+    return read_manage_token(keys, _encode(raw))
+
+
+def undo_token(keys: Keys, contact_id: int, first_line: int, last_line: int, expires: int) -> str:
+    """Return 52 characters that let a person take back what lines of the ledger say, until `expires` (Unix time)."""
+    key_id = max(keys.manage)
+    body = _UNDO.pack(key_id, contact_id.to_bytes(6), first_line.to_bytes(6), last_line.to_bytes(6), expires)
+    return _encode(body + _mac(keys.manage[key_id], b"undo", body, _UNDO_MAC))
+
+
+def read_undo_token(keys: Keys, token: str) -> UndoToken:
+    """Verify an undo token; UntrustedRequestError for every bad one. The time is the caller's to judge."""
+    body = _verified(token, keys.manage, b"undo", _UNDO.size, _UNDO_MAC)
+    _, contact, first, last, expires = _UNDO.unpack(body)
+    return UndoToken(int.from_bytes(contact), int.from_bytes(first), int.from_bytes(last), expires)
 
 
 def message_id_local(keys: Keys, message_id: int, key_id: int) -> str:
@@ -155,6 +198,7 @@ def _encode(raw: bytes) -> str:
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648, section 5
+_PLAIN_BASE64 = str.maketrans("-_", "+/")
 
 
 def _verified(token: str, keys: dict[int, bytes], purpose: bytes, size: int, mac_size: int) -> bytes:

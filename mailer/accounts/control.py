@@ -18,10 +18,11 @@ def change_settings(
     name: str | None = None,
     timezone: str | None = None,
     limits: Mapping[str, Any] | None = None,
+    brand_color: str | None = None,
 ) -> Workspace:
     """Change the settings that are given; InputError lists every value that cannot be."""
     with ctx.write() as session:
-        row = service.update_settings(session, name=name, timezone=timezone, limits=limits)
+        row = service.update_settings(session, name=name, timezone=timezone, limits=limits, brand_color=brand_color)
         detail = {"name": row.name, "timezone": row.timezone, "limits": row.limits}
         record_audit(session, "workspace.change_settings", by=by, detail=detail)
     return row

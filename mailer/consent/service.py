@@ -86,7 +86,7 @@ def give_permission(
     Where nothing changes, a line is written only if there is evidence: a renewed consent is proof, too.
     """
     lock_addresses(session, [contact.address_id])
-    _set_permission(session, contact, permission, cause, basis=basis, expires_at=expires_at)
+    set_permission(session, contact, permission, cause, basis=basis, expires_at=expires_at)
 
 
 def withdraw_all(session: Session, contacts: Sequence[Contact], cause: Cause) -> list[int]:
@@ -97,14 +97,14 @@ def withdraw_all(session: Session, contacts: Sequence[Contact], cause: Cause) ->
     lock_addresses(session, (contact.address_id for contact in contacts))
     lines: list[int | None] = []
     for contact in contacts:
-        lines.append(_set_permission(session, contact, Permission.WITHDRAWN, cause))
+        lines.append(set_permission(session, contact, Permission.WITHDRAWN, cause))
         subscribed = session.scalars(
             select(Subscription.topic_id).where(
                 Subscription.contact_id == contact.id, Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value
             )
         ).all()
         ended = SubscriptionStatus.UNSUBSCRIBED
-        lines += [_set_subscription(session, contact, topic_id, ended, cause) for topic_id in subscribed]
+        lines += [set_subscription(session, contact, topic_id, ended, cause) for topic_id in subscribed]
     return [line for line in lines if line is not None]
 
 
@@ -115,7 +115,7 @@ def unsubscribe(session: Session, contact: Contact, topic_id: int, cause: Cause)
     """
     lock_addresses(session, [contact.address_id])
     lines = [
-        _set_subscription(session, each, topic_id, SubscriptionStatus.UNSUBSCRIBED, cause)
+        set_subscription(session, each, topic_id, SubscriptionStatus.UNSUBSCRIBED, cause)
         for each in list_sharing(session, contact)
     ]
     return [line for line in lines if line is not None]
@@ -126,8 +126,8 @@ def subscribe(session: Session, contact: Contact, topic_id: int, cause: Cause) -
     lock_addresses(session, [contact.address_id])
     row = find_consent(session, contact.id)
     if row is None or row.permission != Permission.CONSENT or has_run_out(row, utc_now()):
-        _set_permission(session, contact, Permission.CONSENT, cause, basis=Basis.CONSENT)
-    _set_subscription(session, contact, topic_id, SubscriptionStatus.SUBSCRIBED, cause)
+        set_permission(session, contact, Permission.CONSENT, cause, basis=Basis.CONSENT)
+    set_subscription(session, contact, topic_id, SubscriptionStatus.SUBSCRIBED, cause)
 
 
 def pause(session: Session, contact: Contact, until: datetime | None, cause: Cause) -> None:
@@ -155,7 +155,7 @@ def decide_tracking(session: Session, contact: Contact, cause: Cause, *, is_allo
     word = Permission.CONSENT if is_allowed else Permission.WITHDRAWN
     basis = Basis.CONSENT if is_allowed else None
     for each in list_sharing(session, contact):
-        _set_permission(session, each, word, cause, basis=basis, purpose=Purpose.TRACKING)
+        set_permission(session, each, word, cause, basis=basis, purpose=Purpose.TRACKING)
 
 
 def object_to_mail(
@@ -222,7 +222,7 @@ def lock_addresses(session: Session, address_ids: Iterable[int | None]) -> None:
         ).all()
 
 
-def _set_permission(
+def set_permission(
     session: Session,
     contact: Contact,
     permission: Permission,
@@ -232,6 +232,10 @@ def _set_permission(
     expires_at: datetime | None = None,
     purpose: Purpose = Purpose.E_MARKETING,
 ) -> int | None:
+    """Make this the permission of a contact and return the line of the ledger; None where it was so.
+
+    The address must be locked. For the other rooms of consent: what people do has functions of its own above.
+    """
     row = find_consent(session, contact.id, purpose)
     is_given = permission is not Permission.WITHDRAWN
     is_the_same = row is not None and row.permission == permission and row.expires_at == expires_at
@@ -248,9 +252,10 @@ def _set_permission(
     )
 
 
-def _set_subscription(
+def set_subscription(
     session: Session, contact: Contact, topic_id: int, status: SubscriptionStatus, cause: Cause
 ) -> int | None:
+    """Make this the state of a subscription and return the line of the ledger; None where it was so. As above."""
     row = session.get(Subscription, (contact.id, topic_id), populate_existing=True)
     given = status is SubscriptionStatus.SUBSCRIBED
     if row is not None and row.status == status and not (given and cause.evidence):

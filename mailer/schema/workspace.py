@@ -16,6 +16,7 @@ class Workspace(Base):
 
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(200), default="Mailer")
+    brand_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     clock_offset_seconds: Mapped[int] = mapped_column(default=0)
     limits: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -23,6 +23,7 @@ def get_workspace(session: Session) -> Workspace:
     return Workspace(
         id=1,
         name="Mailer",
+        brand_color="",
         timezone="UTC",
         clock_offset_seconds=0,
         limits={},

@@ -13,6 +13,7 @@ from mailer.context import Context
 from mailer.errors import ConflictError, InputError, Problem
 from mailer.schema.workspace import Sender, Workspace
 from mailer.workspace import queries
+from mailer.workspace.brand import is_color
 from mailer.workspace.limits import check_limits
 
 
@@ -48,7 +49,12 @@ def open_workspace(session: Session, *, timezone: str = "UTC") -> Workspace:
 
 
 def update_settings(
-    session: Session, *, name: str | None = None, timezone: str | None = None, limits: Mapping[str, Any] | None = None
+    session: Session,
+    *,
+    name: str | None = None,
+    timezone: str | None = None,
+    limits: Mapping[str, Any] | None = None,
+    brand_color: str | None = None,
 ) -> Workspace:
     """Change the settings that are given; InputError lists every value that cannot be."""
     problems: list[Problem] = []
@@ -57,6 +63,8 @@ def update_settings(
         problems.append(Problem("name", "the workspace needs a name"))
     if timezone is not None and timezone not in available_timezones():
         problems.append(Problem("timezone", "no such time zone", "use a name such as Europe/Oslo"))
+    if brand_color and not is_color(brand_color):
+        problems.append(Problem("brand_color", f"{brand_color!r} is no colour", "write it as #3a4fd0"))
     try:
         kept = None if limits is None else check_limits(limits)
     except InputError as error:
@@ -66,6 +74,7 @@ def update_settings(
     row = open_workspace(session)
     row.name = row.name if name is None else name.strip()
     row.timezone = timezone or row.timezone
+    row.brand_color = row.brand_color if brand_color is None else brand_color.lower()
     row.limits = row.limits if kept is None else kept
     row.updated_at = utc_now()
     return row

@@ -18,7 +18,7 @@ from tests.structure.rights import render_rights
 
 PUBLIC = {
     "static", "healthz", "readyz", "accounts.sign_in", "accounts.enter",
-    "public.unsubscribe", "public.end", "public.choose", "public.save", "view.show",
+    "public.unsubscribe", "public.end", "public.choose", "public.save", "view.show", "brand.style",
 }  # fmt: skip
 
 

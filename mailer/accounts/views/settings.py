@@ -2,20 +2,22 @@
 
 import uuid
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from mailer.accounts import control
 from mailer.errors import MailerError
 from mailer.statuses import Role
-from mailer.web.access import MARKETING, OPERATIONS, access, who
+from mailer.web.access import MARKETING, OPERATIONS, access, public, who
 from mailer.web.requests import app_context, done, form_text, page_with_problems
 from mailer.workspace import queries
+from mailer.workspace.brand import build_style
 from mailer.workspace.limits import LIMITS, limit_value
 from mailer.workspace.service import SenderValues
 
 pages = Blueprint("settings", __name__, url_prefix="/settings")
+brand_pages = Blueprint("brand", __name__)
 sender_pages = Blueprint("senders", __name__, url_prefix="/senders")
 _SENDER_FIELDS = tuple(SenderValues.__dataclass_fields__)
 
@@ -26,7 +28,7 @@ def show() -> ResponseReturnValue:
     """Show the settings."""
     with app_context().read() as session:
         row = queries.get_workspace(session)
-    values = {"name": row.name, "timezone": row.timezone}
+    values = {"name": row.name, "timezone": row.timezone, "brand_color": row.brand_color}
     limits = {limit.name: f"{limit_value(row.limits, limit.name):g}" for limit in LIMITS}
     return render_template("admin/workspace/settings.html", values=values, limits=limits, LIMITS=LIMITS)
 
@@ -35,7 +37,7 @@ def show() -> ResponseReturnValue:
 @access(Role.ADMIN)
 def save() -> ResponseReturnValue:
     """Change them."""
-    values = {name: form_text(name) for name in ("name", "timezone")}
+    values = {name: form_text(name) for name in ("name", "timezone", "brand_color")}
     limits = {limit.name: form_text(limit.name) for limit in LIMITS}
     try:
         control.change_settings(app_context(), by=who().id, **values, limits=limits)
@@ -59,6 +61,17 @@ def release() -> ResponseReturnValue:
     """Let marketing go on."""
     control.release_everything(app_context(), note=form_text("note"), by=who().id)
     return done(_("Released. Sending goes on."), _back())
+
+
+@brand_pages.get("/brand.css")
+@public
+def style() -> ResponseReturnValue:
+    """Return the workspace's colour as a style sheet for public pages."""
+    with app_context().read() as session:
+        color = queries.get_workspace(session).brand_color
+    response = Response(build_style(color), mimetype="text/css")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
 
 
 @sender_pages.get("")

@@ -25,6 +25,7 @@ def upgrade() -> None:
     _widen("consent_event", "verdict", VERDICTS, NEW_VERDICTS)
     op.add_column("consent", sa.Column("paused_until", UtcDateTime(), nullable=True))
     op.add_column("consent_event", sa.Column("ends_at", UtcDateTime(), nullable=True))
+    op.add_column("workspace", sa.Column("brand_color", sa.String(length=7), server_default="", nullable=False))
     op.create_index(
         "ix_consent_expires_at", "consent", ["expires_at", "contact_id"],
         sqlite_where=sa.text(RUNS_OUT), postgresql_where=sa.text(RUNS_OUT),
@@ -106,6 +107,7 @@ def downgrade() -> None:
     op.drop_table("wording")
     op.drop_index("ix_consent_event_left", "consent_event")
     op.drop_index("ix_consent_expires_at", "consent")
+    op.drop_column("workspace", "brand_color")
     op.drop_column("consent_event", "ends_at")
     op.drop_column("consent", "paused_until")
     _widen("consent_event", "verdict", NEW_VERDICTS, VERDICTS)
