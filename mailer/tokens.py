@@ -116,12 +116,12 @@ def read_manage_token(keys: Keys, token: str) -> ManageToken:
     return ManageToken(int.from_bytes(contact), int.from_bytes(topic), int.from_bytes(message))
 
 
-def mail_manage_local(keys: Keys, contact_id: int, topic_id: int = 0, message_id: int = 0) -> str:
+def mail_manage_local(token: str) -> str:
     """Return the local part of an address that unsubscribes: `u+` and a manage token in 48 lower-case characters.
 
     Relays may fold local parts, and they hold 64 characters at most (RFC 5321, section 4.5.3.1.1).
     """
-    raw = binascii.a2b_base64(manage_token(keys, contact_id, topic_id, message_id).translate(_PLAIN_BASE64))
+    raw = binascii.a2b_base64(token.translate(_PLAIN_BASE64))
     return "u+" + "".join([_base32(int.from_bytes(raw[at : at + 5])) for at in range(0, len(raw), 5)])
 
 

@@ -30,6 +30,27 @@ def test_manage_token_says_what_it_was_made_of(contact_id: int, topic_id: int, m
     assert tokens.read_manage_token(KEYS, token) == tokens.ManageToken(contact_id, topic_id, message_id)
 
 
+@given(IDS, st.integers(0, 2**24 - 1), IDS)
+def test_an_address_that_unsubscribes_survives_folded_case(contact_id: int, topic_id: int, message_id: int) -> None:
+    local = tokens.mail_manage_local(tokens.manage_token(KEYS, contact_id, topic_id, message_id))
+
+    assert len(local) <= 64
+    assert tokens.read_mail_manage_local(KEYS, local.upper()) == tokens.ManageToken(contact_id, topic_id, message_id)
+
+
+@given(IDS, IDS, IDS, st.integers(0, 2**32 - 1))
+def test_undo_token_says_what_it_was_made_of_and_serves_for_nothing_else(
+    contact_id: int, first: int, last: int, expires: int
+) -> None:
+    token = tokens.undo_token(KEYS, contact_id, first, last, expires)
+
+    assert tokens.read_undo_token(KEYS, token) == tokens.UndoToken(contact_id, first, last, expires)
+    with pytest.raises(UntrustedRequestError):
+        tokens.read_manage_token(KEYS, token)
+    with pytest.raises(UntrustedRequestError):
+        tokens.read_undo_token(KEYS, ("B" if token[20] == "A" else "A").join((token[:20], token[21:])))
+
+
 @given(IDS)
 def test_mail_tokens_survive_folded_case_and_never_serve_for_one_another(message_id: int) -> None:
     verp = tokens.verp_local(KEYS, message_id, 1)
@@ -53,7 +74,10 @@ def test_one_flipped_bit_is_refused(bit: int) -> None:
 
 @given(st.text(max_size=60))
 def test_no_other_string_is_a_token(text: str) -> None:
-    for read in (tokens.read_track_token, tokens.read_manage_token, tokens.read_verp_local):
+    for read in (
+        tokens.read_track_token, tokens.read_manage_token, tokens.read_verp_local, tokens.read_undo_token,
+        tokens.read_mail_manage_local,
+    ):  # fmt: skip
         with pytest.raises(UntrustedRequestError):
             read(KEYS, text)
 

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.addresses import hash_address
+from mailer.bounces import leaving
 from mailer.bounces.classify import Classification, classify_report
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.bounces.queries import list_waiting
@@ -114,14 +115,37 @@ def _process_one(ctx: Context, report_id: int) -> int:
         if report is None or report.state != "received":
             return 0  # another worker was quicker
         said = classify_report(report.raw or b"")
+        if _take_request(session, ctx, report, said):
+            return 1
         match = _find_message(session, ctx, report) if _is_about_a_message(said) else None
         _note(report, said, match)
+        _ask_a_person(session, ctx, report, said)
         if _is_about_nobody(session, ctx, report, match):
             _forget(report)
         if match is not None and (event := _event(report, said, match)) is not None:
             is_new = apply_event(session, event)
             log.info("report_applied", report_id=report.id, message_id=match.message_id, kind=event.kind, new=is_new)
     return 1
+
+
+def _take_request(session: Session, ctx: Context, report: BounceReport, said: Classification) -> bool:
+    """Do what a mail to the address of a List-Unsubscribe header asks for; False where this is none."""
+    parsed = email.message_from_bytes(report.raw or b"", policy=compat32)
+    local = leaving.find_local(report.rcpt_to, parsed)
+    if local is None or not leaving.is_request(said) or not leaving.unsubscribe(session, ctx, local):
+        return False
+    _note(report, said, None)
+    report.verdict, report.reason = Verdict.UNSUBSCRIBE.value, "unsubscribe_mail"
+    report.state, report.matched_by = "matched", "unsubscribe_address"
+    log.info("report_unsubscribed", report_id=report.id)
+    return True
+
+
+def _ask_a_person(session: Session, ctx: Context, report: BounceReport, said: Classification) -> None:
+    """Make a task of a reply that asks to be left alone: replies change nothing by themselves (FEATURES C11)."""
+    if said.verdict is Verdict.UNSUBSCRIBE and said.reason == "unsubscribe_mail" and report.matched_by != "verp":
+        parsed = email.message_from_bytes(report.raw or b"", policy=compat32)
+        leaving.ask_a_person(session, ctx, report, parsed)
 
 
 def _is_about_a_message(said: Classification) -> bool:

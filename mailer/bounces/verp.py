@@ -14,6 +14,7 @@ from mailer.tokens import Keys, read_message_id_local, read_verp_local
 _VERP = re.compile(r"\bb\+[a-z2-7]{32}(?![a-z2-7])", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<?([a-z2-7]{32})@", re.IGNORECASE)
 _MESSAGE_ID_LINE = re.compile(r"^message-id:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+_ANSWERED = re.compile(r"^(?:in-reply-to|references):[ \t]*(?:\r?\n[ \t]+)?([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _RELAY_IDS = re.compile(
     r"^(?:x-postfix-queue-id|x-[a-z-]*queue-id|original-envelope-id|x-ses-message-id|x-sg-eid|x-original-message-id):"
     r"[ \t]*<?([\w.@+=-]{4,200})>?",
@@ -51,8 +52,9 @@ def find_by_token_header(keys: Keys, raw: bytes) -> Match | None:
 
 
 def find_by_message_id(keys: Keys, raw: bytes) -> Match | None:
-    """Return the message whose Message-ID the report returns."""
-    for value in _MESSAGE_ID_LINE.findall(raw[:_MAX_READ].decode("latin-1")):
+    """Return the message whose Message-ID the report returns, or the mail answers."""
+    text = raw[:_MAX_READ].decode("latin-1")
+    for value in (*_MESSAGE_ID_LINE.findall(text), *_ANSWERED.findall(text)):
         for found in _MESSAGE_ID.findall(value):
             if (message_id := _read(read_message_id_local, keys, found)) is not None:
                 return Match(message_id, "message_id")

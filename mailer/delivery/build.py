@@ -211,10 +211,18 @@ def build_envelope(ctx: Context, content: Content, outgoing: Outgoing) -> Envelo
             text_qp=mail.text_qp,
             html_qp=mail.html_qp,
             unsubscribe_url=context["unsubscribe_url"],
-            unsubscribe_mailto=f"{mail_from}?subject=unsubscribe" if context["unsubscribe_url"] else "",
+            unsubscribe_mailto=_mailto(ctx, context["unsubscribe_url"]),
             reference=verp,
         )
     )
     if content.signer is not None:
         body = content.signer.sign(body) + body
     return Envelope(mail_from, outgoing.to_email, body, is_clean=True)
+
+
+def _mailto(ctx: Context, unsubscribe_url: str) -> str:
+    """Return the address that unsubscribes by mail: the token of the link, which outlives the message."""
+    if not unsubscribe_url:
+        return ""
+    local = tokens.mail_manage_local(unsubscribe_url.rpartition("/")[2])
+    return f"{local}@{ctx.settings.bounce_domain}?subject=unsubscribe"

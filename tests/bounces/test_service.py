@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from mailer import tokens
 from mailer.bounces import queries, service
@@ -16,12 +16,13 @@ from mailer.delivery.relays import Relay
 from mailer.delivery.smtp import Connection, Envelope
 from mailer.errors import InputError
 from mailer.schema.bounces import BounceReport
-from mailer.schema.consent import Consent, Subscription, Suppression
+from mailer.schema.consent import Consent, ConsentEvent, Subscription, Suppression
 from mailer.schema.contacts import Address
-from mailer.schema.delivery import Event, Message
+from mailer.schema.delivery import Event, Message, Sending
+from mailer.schema.followups import FollowUp
 from mailer.statuses import MessageState
 from tests.bounces.test_classify import OURS, dsn, plain
-from tests.support.make import make_reader, make_sending, make_topic
+from tests.support.make import make_reader, make_sending, make_staff, make_topic
 
 HARD = "550 5.1.1 <ada@example.org>: User unknown"
 
@@ -29,6 +30,7 @@ HARD = "550 5.1.1 <ada@example.org>: User unknown"
 def make_message(ctx: Context, **changes: object) -> int:
     """An accepted mail to ada@example.org; return its id."""
     with ctx.write() as session:
+        make_staff(session)
         topic = make_topic(session)
         contact = make_reader(session, topic, "ada@example.org", key=ctx.keys.suppression)
         sending = make_sending(session, ctx, [contact], topic)
@@ -208,6 +210,69 @@ def test_a_reply_that_says_stop_changes_nothing_by_itself(ctx: Context) -> None:
 
     assert report.verdict == "unsubscribe"
     with ctx.read() as session:
+        assert session.scalars(select(Subscription.status)).all() == ["subscribed"]
+
+
+def leave_address(ctx: Context, message_id: int) -> str:
+    """The address of the List-Unsubscribe header of a message."""
+    with ctx.read() as session:
+        message = session.get_one(Message, message_id)
+        topic_id = session.get_one(Sending, message.sending_id).topic_id or 0
+    token = tokens.manage_token(ctx.keys, message.contact_id or 0, topic_id, message_id)
+    return f"{tokens.mail_manage_local(token)}@bounce.localhost"
+
+
+@pytest.mark.parametrize(("subject", "text"), [("unsubscribe", ""), ("", ""), ("Hello", "please, no more of these")])
+def test_a_mail_to_the_unsubscribe_address_ends_the_topic_also_when_the_message_is_gone(
+    ctx: Context, subject: str, text: str
+) -> None:
+    message_id = make_message(ctx)
+    address = leave_address(ctx, message_id)
+    with ctx.write() as session:
+        session.execute(delete(Event))
+        session.execute(delete(Message))
+
+    report = take_in(ctx, plain(subject, text, "ada@example.org"), address.upper())
+
+    assert (report.state, report.verdict, report.matched_by) == ("matched", "unsubscribe", "unsubscribe_address")
+    with ctx.read() as session:
+        assert session.scalars(select(Subscription.status)).all() == ["unsubscribed"]
+        assert session.scalars(select(ConsentEvent.channel)).all() == ["unsubscribe mail"]
+
+
+@pytest.mark.parametrize("raw", [plain("Out of office", "back on Monday", "ada@example.org"), dsn(HARD, "5.1.1")])
+def test_a_program_that_answers_to_the_unsubscribe_address_changes_nothing(ctx: Context, raw: bytes) -> None:
+    message_id = make_message(ctx)
+
+    take_in(ctx, raw, leave_address(ctx, message_id))
+
+    with ctx.read() as session:
+        assert session.scalars(select(Subscription.status)).all() == ["subscribed"]
+
+
+def test_a_forged_unsubscribe_address_changes_nothing(ctx: Context) -> None:
+    address = leave_address(ctx, make_message(ctx))
+    forged = address[:12] + ("a" if address[12] != "a" else "b") + address[13:]
+
+    assert take_in(ctx, plain("unsubscribe", "", "x@example.net"), forged).state == "unmatched"
+    with ctx.read() as session:
+        assert session.scalars(select(Subscription.status)).all() == ["subscribed"]
+
+
+@pytest.mark.parametrize("is_known_by", ["answer", "sender"])
+def test_a_reply_that_says_stop_becomes_one_task_for_a_person(ctx: Context, is_known_by: str) -> None:
+    message_id = make_message(ctx)
+    local = tokens.message_id_local(ctx.keys, message_id, ctx.keys.current)
+    sender, more = "ada@example.org", {}
+    if is_known_by == "answer":
+        sender, more = "other@example.net", {"In_Reply_To": f"<{local}@bounce.localhost>"}
+
+    take_in(ctx, plain("Re: Spring offer", "STOP", sender, **more))
+    service.process_reports(ctx)
+
+    with ctx.read() as session:
+        (task,) = session.scalars(select(FollowUp)).all()
+        assert task.contact_id == session.get_one(Message, message_id).contact_id
         assert session.scalars(select(Subscription.status)).all() == ["subscribed"]
 
 
