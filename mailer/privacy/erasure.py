@@ -46,6 +46,8 @@ from mailer.sealing import seal, unseal
 from mailer.statuses import ErasureStatus, RequestStatus, SuppressionReason
 
 LEASE = timedelta(minutes=5)
+MENTIONED = ": mentioned"
+"""Marks the counts of rows of others in which the person stood."""
 _LAST = ("contact", "address")
 """Blanked after everything that is found through them."""
 
@@ -74,9 +76,8 @@ class Done:
     waits_for: str = ""
 
 
-def preview_erasure(session: Session, ctx: Context, person: Person) -> Preview:
+def preview_erasure(session: Session, person: Person) -> Preview:
     """Return what an erasure of `person` would take. Writes nothing."""
-    del ctx
     running = queries.find_running(session, person.hashes)
     return Preview(person, queries.list_names(session, person), count_rows(session, person), running)
 
@@ -205,7 +206,7 @@ def _do_messages(ctx: Context, erasure: Erasure, person: Person) -> Done:
 def _do_texts(ctx: Context, erasure: Erasure, person: Person) -> Done:
     """Clean free text everywhere, and reports that belong to no mail of ours but name the person."""
     del erasure
-    counts = clean_texts(ctx, person)
+    counts = {f"{name}{MENTIONED}": count for name, count in clean_texts(ctx, person).items()}
     after, blanked = 0, 0
     while True:
         with ctx.read() as session:
@@ -217,7 +218,7 @@ def _do_texts(ctx: Context, erasure: Erasure, person: Person) -> Done:
             with erasing(ctx) as session:
                 blanked += blank_reports(session, found)
         after = rows[-1].id
-    return Done(person, counts | ({"bounce_report": blanked} if blanked else {}))
+    return Done(person, counts | ({f"bounce_report{MENTIONED}": blanked} if blanked else {}))
 
 
 def _is_about(person: Person, row: Any) -> bool:

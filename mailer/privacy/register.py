@@ -219,8 +219,11 @@ MAILS = (
         title="What happened with our mails", hidden=("dedupe_key",),
     ),
     Table(
-        name="hit", found=_OF_MESSAGE, fate=Fate.DELETE, phase=Phase.MESSAGES,
-        personal=("ip", "user_agent", "kind", "method", "reason"), title="Requests of your mail program",
+        name="hit", found=_OF_MESSAGE, fate=Fate.BLANK, phase=Phase.MESSAGES,
+        blank={"ip": "", "user_agent": ""}, personal=("ip", "user_agent"),
+        plain=("kind", "method", "reason", "message_id"),
+        why="events are known by the number of their hit, so that number must not be given again",
+        title="Requests of your mail program",
     ),
     Table(
         name="bounce_report", found=_OF_MESSAGE, fate=Fate.BLANK, phase=Phase.MESSAGES,
