@@ -53,9 +53,9 @@ IP, PHONE, EXTERNAL = "203.0.113.77", "+4799887766", "CRM-90210-Z"
 OTHER = "bob@example.com"
 SECRETS = (EMAIL, LAST, OLD_EMAIL, IP, PHONE, EXTERNAL)
 CSV = (
-    "email,external_id,first_name,last_name,phone,company\r\n"
-    f"{EMAIL},{EXTERNAL},{FIRST},{LAST},{PHONE},Nordlys\r\n{OTHER},,Bob,Berg,,Nordlys\r\n"
-    f"not-an-address,,{FIRST},{LAST},{PHONE},Nordlys\r\n"
+    "email,external_id,first_name,last_name,phone,company,tags\r\n"
+    f"{EMAIL},{EXTERNAL},{FIRST},{LAST},{PHONE},Nordlys,chess\r\n{OTHER},,Bob,Berg,,Nordlys,\r\n"
+    f"not-an-address,,{FIRST},{LAST},{PHONE},Nordlys,\r\n"
 )
 
 
