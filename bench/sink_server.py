@@ -401,7 +401,7 @@ class Session(asyncio.Protocol):
         self._loop.call_at(self._ready_at, self._write_oldest)
 
     def _write_oldest(self) -> None:
-        """Write what waits longest: a loop that is late may run two timers in either order."""
+        """Write what waits longest: uvloop may run two timers in either order where one was set late."""
         if self._unwritten and not self._transport.is_closing():
             self._transport.write(self._unwritten.popleft())
 

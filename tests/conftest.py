@@ -14,10 +14,12 @@ from mailer.migrations.runner import migrate
 from mailer.settings import Settings
 from mailer.tokens import new_keys
 from tests.browser.missing import pytest_unconfigure  # noqa: F401 - a hook of pytest's
+from tests.support.memory import use_memory
 from tests.support.postgres import Postgres, start_postgres
 from tests.support.sink import Sink, run_sink
 from tests.support.valkey import run_valkey
 
+use_memory()
 hypothesis_settings.register_profile("mailer", deadline=None)  # machines that run tests are busy
 hypothesis_settings.load_profile("mailer")
 
