@@ -17,7 +17,7 @@ from mailer.bounces import views as bounce_pages
 from mailer.campaigns.views import control, unknowns
 from mailer.campaigns.views import pages as campaign_pages
 from mailer.catcher import views as inbox
-from mailer.consent.views import public_pages, staff_pages
+from mailer.consent.views import person_pages, public_pages, staff_pages
 from mailer.contacts import views as contact_views
 from mailer.content import views as designs
 from mailer.context import Context
@@ -78,7 +78,8 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     bounce_pages.pages,
     staff_pages.suppression_pages,
     staff_pages.topic_pages,
-    staff_pages.objection_pages,
+    person_pages.objection_pages,
+    person_pages.proof_pages,
     contact_views.field_pages,
     settings.pages,
     settings.sender_pages,

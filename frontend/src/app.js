@@ -56,6 +56,7 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('click', (event) => {
   const opener = event.target.closest('[data-dialog]');
   if (opener) document.querySelector(opener.dataset.dialog)?.showModal();
+  if (event.target.closest('[data-print]')) window.print();
   if (event.target.closest('[data-dialog-close]')) event.target.closest('dialog').close();
 });
 

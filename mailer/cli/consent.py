@@ -7,12 +7,15 @@ from pathlib import Path
 import click
 
 from mailer.accounts.control import add_sender, release_everything, stop_everything
-from mailer.cli.output import json_option, print_lines, print_mapping, telling_errors
+from mailer.cli.output import json_option, print_json, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
 from mailer.consent import blocks, queries, service
 from mailer.consent import suppressions as blocked
-from mailer.consent.replay import Difference, list_differences
-from mailer.errors import InputError
+from mailer.consent.expiry import expire_due
+from mailer.consent.proof import as_mapping, build_proof
+from mailer.consent.replay import Difference, list_differences, rebuild_state
+from mailer.contacts.queries import list_by_email
+from mailer.errors import InputError, NotFoundError
 from mailer.workspace.queries import list_senders
 from mailer.workspace.service import SenderValues
 
@@ -56,6 +59,62 @@ def verify(*, head: str, as_json: bool) -> None:
     print_mapping({**answer, "ok": not problems, "problems": problems}, as_json=as_json)
     if problems:
         sys.exit(1)
+
+
+@consent.command()
+@click.argument("email")
+@json_option
+@telling_errors
+def proof(*, email: str, as_json: bool) -> None:
+    """Print everything that the ledger says about the people with an address, and check evidence and seals.
+
+    Exit code 1 where something does not agree.
+
+    \b
+    Example:
+      mailer consent proof kari.berg@example.com --json
+    """
+    with opened() as ctx, ctx.read() as session:
+        people = list_by_email(session, email)
+        if not people:
+            raise NotFoundError(f"no contact has the address {email}")
+        proofs = [build_proof(session, contact, checks_seals=True) for contact in people]
+    for one in proofs:
+        values = {**as_mapping(one), "ok": not one.problems, "problems": one.problems}
+        if as_json:
+            print_json(values)
+        else:
+            print_mapping({key: value for key, value in values.items() if key != "lines"}, as_json=False)
+            print_lines(values["lines"], as_json=False)
+    if any(one.problems for one in proofs):
+        sys.exit(1)
+
+
+@consent.command()
+@json_option
+@telling_errors
+def expire(*, as_json: bool) -> None:
+    """Write down which permissions have run out; a background job does this every ten minutes."""
+    with opened() as ctx:
+        count = expire_due(ctx)
+    print_mapping({"expired": count}, as_json=as_json)
+
+
+@consent.command()
+@click.option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+@json_option
+@telling_errors
+def rebuild(*, dry_run: bool, as_json: bool) -> None:
+    """Make permissions and subscriptions what the ledger says, where somebody wrote past it.
+
+    A permission that no line proves is taken away. Look at `mailer consent verify` first: where the chain of blocks is
+    broken, the ledger itself is not to be trusted.
+    """
+    with opened() as ctx:
+        with ctx.read() as session:
+            found = list_differences(session)
+        changed = 0 if dry_run else rebuild_state(ctx)
+    print_mapping({"changed": changed, "found": [_words(one) for one in found]}, as_json=as_json)
 
 
 def _digest(text: str) -> bytes | None:

@@ -110,6 +110,15 @@ def check_blocks(session: Session, *, known_head: bytes | None = None) -> Findin
     return findings
 
 
+def check_block(session: Session, block: ConsentBlock) -> bool:
+    """Return whether one block holds what it held when it was sealed; its lines are read again."""
+    before = session.scalars(select(ConsentBlock).where(ConsentBlock.digest == block.previous_digest)).one_or_none()
+    if before is None and block.previous_digest != FIRST:
+        return False
+    found = digest_lines(block.previous_digest, _iter_lines(session, before.last_id if before else 0, block.last_id))
+    return (found.count, found.digest) == (block.line_count, block.digest)
+
+
 def _check_block(session: Session, block: ConsentBlock, after: int, findings: Findings) -> None:
     where = f"block {block.id}, lines {after + 1} to {block.last_id}"
     if block.previous_digest != findings.head:

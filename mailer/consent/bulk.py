@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, select, text, update
 from sqlalchemy.orm import Session
 
+from mailer.consent.ledger import clean_source
 from mailer.database import insert_rows, stored_instant
 from mailer.schema.consent import Consent, Subscription, Suppression
 from mailer.schema.contacts import Contact
@@ -203,7 +204,8 @@ def _record_ledger(
 ) -> None:
     verdict = ConsentVerdict.GIVEN if topic_id is None else ConsentVerdict.SUBSCRIBED
     values: dict[str, Any] = {"purpose": _PURPOSE, "verdict": verdict.value, "basis": terms.basis.value}
-    values |= {"source": terms.source, "channel": _CHANNEL, "wording_version": "", "at": stored_instant(session, at)}
+    values |= {"source": clean_source(terms.source), "channel": _CHANNEL, "wording_version": ""}
+    values["at"] = stored_instant(session, at)
     if topic_id is None:
         values |= {"permission": terms.permission.value} | _end(session, terms, "ends_at")
     else:
@@ -234,7 +236,7 @@ def record_fresh(session: Session, terms: ImportTerms, at: datetime) -> None:
     stamp = stored_instant(session, at)
     given = {"purpose": _PURPOSE, "basis": terms.basis.value, "source": terms.source}
     consent = given | {"permission": terms.permission.value, "updated_at": stamp}
-    line = given | {"channel": _CHANNEL, "wording_version": "", "at": stamp}
+    line = given | {"source": clean_source(terms.source), "channel": _CHANNEL, "wording_version": "", "at": stamp}
     verdict = {"verdict": ConsentVerdict.GIVEN.value, "permission": terms.permission.value}
     _add_fresh(session, "consent", "contact_id", consent | _end(session, terms, "expires_at"))
     _add_fresh(session, "consent_event", "ledger_id", line | verdict | _end(session, terms, "ends_at"))

@@ -8,11 +8,22 @@ from sqlalchemy.orm import Session
 from mailer.clock import utc_now
 from mailer.consent.lifting import list_lifted_by
 from mailer.consent.service import lock_addresses
-from mailer.schema.consent import Suppression
-from mailer.schema.contacts import Address
-from mailer.statuses import LiftAct, SuppressionReason
+from mailer.schema.consent import Subscription, Suppression
+from mailer.schema.contacts import Address, Contact
+from mailer.statuses import LiftAct, SubscriptionStatus, SuppressionReason
 
 _BOUNCES = (SuppressionReason.HARD_BOUNCE.value, SuppressionReason.SOFT_BOUNCES.value)
+
+
+def await_confirmation(session: Session, contact: Contact, topic_ids: Sequence[int]) -> None:
+    """Note topics that a person asked for and has not confirmed. What is known of a topic stays: it permits nothing."""
+    lock_addresses(session, [contact.address_id])
+    known = set(session.scalars(select(Subscription.topic_id).where(Subscription.contact_id == contact.id)))
+    for topic_id in dict.fromkeys(topic_ids):
+        if topic_id not in known:
+            status = SubscriptionStatus.PENDING.value
+            session.add(Subscription(contact_id=contact.id, topic_id=topic_id, status=status, updated_at=utc_now()))
+    session.flush()
 
 
 def lift_for_person(

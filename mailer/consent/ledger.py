@@ -5,11 +5,13 @@ A line names a person by a random ledger id only, which is destroyed at erasure;
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+_ADDRESS = re.compile(r"[^\s<>,;]+@[^\s<>,;]+")
 FIRST = bytes(32)
 """What stands before the first block."""
 
@@ -52,6 +54,11 @@ def digest_lines(previous: bytes, lines: Iterable[LedgerLine]) -> Digest:
         count, last_id = count + 1, line.id
     found.update(f"{count}\n".encode())
     return Digest(count, last_id, found.digest())
+
+
+def clean_source(text: str) -> str:
+    """Return a source without addresses: a line is never erased, so nothing of the person may stand in it."""
+    return _ADDRESS.sub("(address)", text)
 
 
 def digest_evidence(evidence: Mapping[str, Any], salt: bytes) -> bytes:

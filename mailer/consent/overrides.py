@@ -6,6 +6,7 @@ never beats a "no": withdrawal, a topic left or not confirmed, suppression, do-n
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Select, func, insert, literal, select
 from sqlalchemy.orm import Session
@@ -47,7 +48,7 @@ def get_override(session: Session, public_id: uuid.UUID) -> ConsentOverride:
     return found
 
 
-def can_be_named(people: Select[int, int], topic_id: int) -> Select[int]:
+def can_be_named(people: Select[Any, Any], topic_id: int) -> Select[int]:
     """Return the contacts of `people` (contact id, address id) whom an override may name: nobody said no."""
     rows = people.order_by(None).subquery("people")
     contact_id, address_id = rows.c
@@ -55,7 +56,7 @@ def can_be_named(people: Select[int, int], topic_id: int) -> Select[int]:
 
 
 def request_override(
-    session: Session, campaign_id: int, topic_id: int, people: Select[int, int], *, reason: str, by: int
+    session: Session, campaign_id: int, topic_id: int, people: Select[Any, Any], *, reason: str, by: int
 ) -> ConsentOverride:
     """Name the people of `people` (contact id, address id) whom nobody forbids; it counts at once for few of them.
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFoundError
+from mailer.schema.accounts import Staff
 from mailer.schema.consent import Consent, ConsentEvent, Subscription, Suppression, Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.statuses import Permission, Purpose, SubscriptionStatus
@@ -100,30 +101,65 @@ class SuppressionLine:
     reason: str
     source: str
     created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str
+
+
+def _suppression_lines() -> Select[Suppression, str | None, str, str | None]:
+    staff = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
+    return (
+        select(Suppression, Address.email, Topic.name, staff)
+        .outerjoin(Address, Address.email_hash == Suppression.address_hash)
+        .outerjoin(Topic, Topic.id == Suppression.topic_id)
+        .outerjoin(Staff, Staff.id == Suppression.lifted_by)
+        .order_by(Suppression.id.desc())
+    )
+
+
+def _suppression_line(row: Suppression, email: str | None, topic: str | None, staff: str | None) -> SuppressionLine:
+    return SuppressionLine(
+        row.id, email, row.address_hash, row.scope, topic, row.reason, row.source, row.created_at, row.lifted_at,
+        staff or "",
+    )  # fmt: skip
 
 
 def list_suppressions(
-    session: Session, *, search: str = "", reason: str = "", before_id: int | None = None, limit: int = 50
+    session: Session,
+    *,
+    search: str = "",
+    hashed: bytes | None = None,
+    reason: str = "",
+    before_id: int | None = None,
+    limit: int = 50,
 ) -> list[SuppressionLine]:
-    """Return active suppressions, newest first, in keyset pages: pass the last line's id as `before_id`."""
-    query = (
-        select(Suppression, Address.email, Topic.name)
-        .outerjoin(Address, Address.email_hash == Suppression.address_hash)
-        .outerjoin(Topic, Topic.id == Suppression.topic_id)
-        .where(Suppression.lifted_at.is_(None))
-        .order_by(Suppression.id.desc())
-        .limit(limit)
-    )
-    if search:
+    """Return active suppressions, newest first, in keyset pages: pass the last line's id as `before_id`.
+
+    `search` is part of an address; `hashed` the keyed hash of a whole one, which is found without the address, too.
+    """
+    query = _suppression_lines().where(Suppression.lifted_at.is_(None)).limit(limit)
+    if hashed is not None:
+        query = query.where(Suppression.address_hash == hashed)
+    elif search:
         query = query.where(Address.email.contains(search.strip().lower(), autoescape=True))
     if reason:
         query = query.where(Suppression.reason == reason)
     if before_id is not None:
         query = query.where(Suppression.id < before_id)
-    return [
-        SuppressionLine(row.id, email, row.address_hash, row.scope, topic, row.reason, row.source, row.created_at)
-        for row, email, topic in session.execute(query)
-    ]
+    return [_suppression_line(*row) for row in session.execute(query)]
+
+
+def get_suppression(session: Session, suppression_id: int) -> SuppressionLine:
+    """Return one suppression, lifted or not, or raise NotFoundError."""
+    row = session.execute(_suppression_lines().where(Suppression.id == suppression_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("no such suppression")
+    return _suppression_line(*row)
+
+
+def list_history(session: Session, address_hash: bytes, *, limit: int = 50) -> list[SuppressionLine]:
+    """Return every suppression that an address has or had, newest first."""
+    query = _suppression_lines().where(Suppression.address_hash == address_hash).limit(limit)
+    return [_suppression_line(*row) for row in session.execute(query)]
 
 
 def list_contacts_of_address(session: Session, address_id: int) -> Sequence[Contact]:

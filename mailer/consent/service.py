@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mailer.addresses import AddressError, check_address, hash_address
 from mailer.clock import utc_now
 from mailer.consent import queries
-from mailer.consent.ledger import digest_evidence
+from mailer.consent.ledger import clean_source, digest_evidence
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.consent import (
@@ -138,11 +138,9 @@ def pause(session: Session, contact: Contact, until: datetime | None, cause: Cau
         if row is None and until is None:
             continue
         if row is None:
-            row = Consent(
-                contact_id=each.id, purpose=_MARKETING, permission=Permission.NONE.value, updated_at=utc_now()
-            )
+            row = Consent(contact_id=each.id, purpose=_MARKETING, permission=Permission.NONE.value)
+            row.source, row.updated_at = cause.source, utc_now()
             session.add(row)
-            _record(session, each, cause, ConsentVerdict.GIVEN, permission=Permission.NONE)
         if row.paused_until != until:
             row.paused_until = until
             verdict = ConsentVerdict.RESUMED if until is None else ConsentVerdict.PAUSED
@@ -289,7 +287,7 @@ def _record(
         verdict=verdict.value,
         permission=permission.value if permission else None,
         basis=basis.value if basis else None,
-        source=cause.source,
+        source=clean_source(cause.source),
         channel=cause.channel,
         wording_version=cause.wording_version,
         evidence_digest=digest_evidence(cause.evidence, salt) if cause.evidence else None,

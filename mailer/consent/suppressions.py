@@ -107,6 +107,14 @@ def _lift(session: Session, active: Sequence[Suppression], act: LiftAct, by: int
     return len(liftable)
 
 
+def find_hash(ctx: Context, text: str) -> bytes | None:
+    """Return the keyed hash of a whole address, so that a search finds it where only the hash is kept."""
+    try:
+        return hash_address(check_address(text).email, ctx.keys.suppression)
+    except AddressError:
+        return None
+
+
 def read_list(rows: Iterable[Sequence[str]]) -> Iterator[dict[str, str]]:
     """Yield the lines of a file by column; without a header that we know, the first column is the address."""
     names: dict[int, str] | None = None

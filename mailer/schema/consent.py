@@ -129,6 +129,7 @@ class ConsentBlock(Base):
     """
 
     __tablename__ = "consent_block"
+    __table_args__ = (Index("ix_consent_block_last_id", "last_id"),)
 
     id: Mapped[Id]
     previous_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)

@@ -31,7 +31,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
     (
         _("Audience"),
         (
-            Entry("contacts.index", _("Contacts"), "people", ("contacts.", "imports.")),
+            Entry("contacts.index", _("Contacts"), "people", ("contacts.", "imports.", "proof.", "objections.")),
             Entry("segments.index", _("Segments"), "funnel", ("segments.", "segment_", "bulk.")),
             Entry("forms.index", _("Sign-up forms"), "ui-checks", ("forms.", "form_editor.")),
         ),

@@ -1,4 +1,4 @@
-"""Staff pages of consent: topics, suppressions, and an objection by phone or reply (FEATURES C2, C10, C11)."""
+"""Staff pages of consent: topics and suppressions (FEATURES C2, C10)."""
 
 import csv
 import io
@@ -11,7 +11,6 @@ from flask_babel import ngettext
 
 from mailer.consent import lifting, queries, service, suppressions
 from mailer.consent.queries import SuppressionLine
-from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.errors import InputError, MailerError
 from mailer.statuses import LiftAct, SuppressionReason
@@ -21,8 +20,6 @@ from mailer.web.requests import app_context, done, form_text, page_with_problems
 
 topic_pages = Blueprint("topics", __name__, url_prefix="/topics")
 suppression_pages = Blueprint("suppressions", __name__, url_prefix="/suppressions")
-objection_pages = Blueprint("objections", __name__, url_prefix="/objections")
-CHANNELS = ("phone", "reply", "meeting", "letter")
 _EXPORT_PAGE = 1000
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
@@ -62,14 +59,17 @@ def list_suppressions() -> ResponseReturnValue:
     search, reason = request.args.get("q", "").strip()[:100], request.args.get("reason", "")
     with app_context().read() as session:
         lines = queries.list_suppressions(
-            session, search=search, reason=reason, before_id=page_key(), limit=PAGE_SIZE + 1
-        )
+            session, search=search, hashed=suppressions.find_hash(app_context(), search), reason=reason,
+            before_id=page_key(), limit=PAGE_SIZE + 1,
+        )  # fmt: skip
+        topics = queries.list_topics(session)
     return render_template(
         "admin/consent/suppressions.html",
         page=cut_page(lines, _key),
         search=search,
         reason=reason,
         reasons=list(SuppressionReason),
+        topics=topics,
         liftable=lifting.list_lifted_by(LiftAct.STAFF),
     )
 
@@ -79,10 +79,29 @@ def list_suppressions() -> ResponseReturnValue:
 def add_suppression() -> ResponseReturnValue:
     """Suppress a typed address."""
     email = form_text("email")
-    source = f"{who().shown_name}: {form_text('note') or _('by hand')}"
-    is_new = suppressions.add_suppression(app_context(), email, source=source)
+    topic = form_text("topic")
+    is_new = suppressions.add_suppression(
+        app_context(), email, by=who().id, source=f"{who().shown_name}: {form_text('note') or _('by hand')}",
+        topic_id=int(topic) if topic.isdecimal() else None,
+    )  # fmt: skip
     text = _("%(email)s gets no more mail.", email=email) if is_new else _("%(email)s was suppressed.", email=email)
     return done(text, url_for("suppressions.index"))
+
+
+@suppression_pages.get("/<int:suppression_id>", endpoint="show")
+@access(*MARKETING, *OPERATIONS)
+def show_suppression(suppression_id: int) -> ResponseReturnValue:
+    """Show one suppression: why, since when, what was before, and who may lift it."""
+    with app_context().read() as session:
+        line = queries.get_suppression(session, suppression_id)
+        history = queries.list_history(session, line.address_hash)
+    return render_template(
+        "admin/consent/suppression.html",
+        line=line,
+        history=history,
+        why_not=lifting.why_not_lift(line.reason, LiftAct.STAFF),
+        is_mine=who().has_role(*OPERATIONS),
+    )
 
 
 @suppression_pages.post("/remove", endpoint="remove")
@@ -92,6 +111,14 @@ def lift_suppression() -> ResponseReturnValue:
     email = form_text("email")
     suppressions.lift_suppressions(app_context(), email, by=who().id)
     return done(_("%(email)s may be mailed again where permission allows.", email=email), url_for("suppressions.index"))
+
+
+@suppression_pages.post("/<int:suppression_id>/lift", endpoint="lift")
+@access(*OPERATIONS)
+def lift_one(suppression_id: int) -> ResponseReturnValue:
+    """Lift one, also where the address is known by its hash only."""
+    suppressions.lift_one(app_context(), suppression_id, by=who().id)
+    return done(_("Lifted: it may be mailed again where permission allows."), url_for("suppressions.index"))
 
 
 @suppression_pages.post("/import", endpoint="import_file")
@@ -126,19 +153,6 @@ def export_suppressions() -> ResponseReturnValue:
     response = Response(_export_lines(app_context()), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="suppressions.csv"'
     return response
-
-
-@objection_pages.post("/<int:contact_id>", endpoint="record")
-@access()
-def record_objection(contact_id: int) -> ResponseReturnValue:
-    """Record an objection by phone or reply: everything, or one topic."""
-    channel = form_text("channel") if form_text("channel") in CHANNELS else CHANNELS[0]
-    topic = form_text("topic")
-    cause = Cause(source="objection", channel=channel, by_staff_id=who().id, evidence={"note": form_text("note")})
-    service.object_to_mail(app_context(), contact_id, cause, topic_id=int(topic) if topic.isdecimal() else None)
-    back = form_text("back")
-    target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else url_for("contacts.index")
-    return done(_("Recorded. It holds for every message that has not left."), target)
 
 
 def _export_lines(ctx: Context) -> Iterator[str]:

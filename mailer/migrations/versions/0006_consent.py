@@ -34,6 +34,7 @@ def upgrade() -> None:
         "ix_consent_event_left", "consent_event", ["at", "id"],
         sqlite_where=sa.text(LEFT), postgresql_where=sa.text(LEFT),
     )  # fmt: skip
+    op.create_index("ix_consent_block_last_id", "consent_block", ["last_id"])
     op.create_table(
         "wording",
         sa.Column("version", sa.String(length=40), nullable=False),
@@ -105,6 +106,7 @@ def downgrade() -> None:
     op.drop_table("consent_override")
     op.drop_table("leave_answer")
     op.drop_table("wording")
+    op.drop_index("ix_consent_block_last_id", "consent_block")
     op.drop_index("ix_consent_event_left", "consent_event")
     op.drop_index("ix_consent_expires_at", "consent")
     op.drop_column("workspace", "brand_color")
