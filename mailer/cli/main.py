@@ -12,7 +12,9 @@ from mailer.cli import (
     contacts,
     domains,
     followups,
+    forms,
     messages,
+    privacy,
     running,
     segment_history,
     transports,
@@ -41,8 +43,9 @@ def main() -> None:
 for command in (
     running.demo, running.up, running.run, running.doctor, running.version, users.users, contacts.contacts,
     contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
-    consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions, transports.transports,
-    consent.stop_all, catcher.catcher, bounces.bounces,
+    forms.forms, consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions,
+    transports.transports, consent.stop_all, catcher.catcher, bounces.bounces,
+    privacy.privacy,
 ):  # fmt: skip
     main.add_command(command)
 

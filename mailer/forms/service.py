@@ -157,6 +157,13 @@ def _locked(session: Session, public_id: uuid.UUID) -> Form:
 
 def _apply(session: Session, form: Form, spec: FormFile, by: int | None) -> None:
     """Write a spec into a form, names as ids; InputError lists every name that is nothing here."""
+    with session.no_autoflush:  # nothing is written before all of it was judged
+        problems = _fill(session, form, spec, by)
+    if problems:
+        raise InputError(problems)
+
+
+def _fill(session: Session, form: Form, spec: FormFile, by: int | None) -> list[Problem]:
     problems: list[Problem] = []
     form.name, form.is_double = spec.name, spec.double_opt_in
     form.sender_id = _sender_id(session, spec, problems)
@@ -174,8 +181,7 @@ def _apply(session: Session, form: Form, spec: FormFile, by: int | None) -> None
         form.closes_at = parse_local_time(spec.closes_at, zone).at if spec.closes_at else None
     except InputError as error:
         problems += [Problem("closes_at", problem.what, problem.mend) for problem in error.problems]
-    if problems:
-        raise InputError(problems)
+    return problems
 
 
 def _sender_id(session: Session, spec: FormFile, problems: list[Problem]) -> int | None:

@@ -72,12 +72,13 @@ def build_form_file(data: Mapping[str, Any]) -> FormFile:
     closes_at = data.get("closes_at")
     plain = {**data, "closes_at": closes_at.isoformat()} if isinstance(closes_at, date) else dict(data)
     try:
-        parsed = FormFile.model_validate(plain)
+        parsed, problems = FormFile.model_validate(plain), []
     except ValidationError as error:
-        raise InputError(
-            [Problem(".".join(str(part) for part in found["loc"]), found["msg"]) for found in error.errors()]
-        ) from error
-    if problems := _find_problems(parsed):
+        problems = [Problem(".".join(str(part) for part in found["loc"]), found["msg"]) for found in error.errors()]
+        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
+        right = {key: value for key, value in plain.items() if key not in wrong}
+        parsed = FormFile.model_validate({"name": "-", **right})  # so that the rest is judged as well
+    if problems := problems + _find_problems(parsed):
         raise InputError(problems)
     return parsed
 

@@ -166,10 +166,10 @@ def test_a_flood_for_one_victim_from_many_places_is_one_mail(ctx: Context, clien
     form, victim = make_form(ctx), new_person("victim")
 
     answers = set()
-    for n in range(150):
+    for n in range(90):
         answer = sign_up(client, ctx, form, victim, ip=f"198.{n // 250}.{n % 250}.7")
         answers.add((answer.status_code, answer.location))
-        if n % 50 == 0:
+        if n % 30 == 0:
             handle_sign_ups(ctx)
     handle_sign_ups(ctx)
 
@@ -182,10 +182,9 @@ def test_a_flood_for_one_victim_from_many_places_is_one_mail(ctx: Context, clien
 # ------------------------------------------------------------------ who had left
 
 
-@pytest.mark.parametrize("reason", [SuppressionReason.MANUAL])
-def test_what_only_staff_may_lift_gets_no_mail(ctx: Context, reason: SuppressionReason) -> None:
+def test_what_only_staff_may_lift_gets_no_mail(ctx: Context) -> None:
     form, email = make_form(ctx), new_person()
-    suppress(ctx, email, reason)
+    suppress(ctx, email, SuppressionReason.MANUAL)
 
     row = mail_to(ctx, form, email)
 
@@ -200,27 +199,33 @@ def test_a_contact_marked_do_not_mail_gets_no_mail(ctx: Context) -> None:
     assert mail_to(ctx, form, email).reason == "suppressed"
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        SuppressionReason.HARD_BOUNCE,
-        SuppressionReason.COMPLAINT,
-        SuppressionReason.ERASURE,
-        SuppressionReason.UNSUBSCRIBE,
-    ],
-)
-def test_who_may_come_back_by_themselves_is_asked_past_the_gate(
-    sending_ctx: Context, sink: Sink, reason: SuppressionReason
-) -> None:
+def test_who_may_come_back_by_themselves_is_asked_past_the_gate(sending_ctx: Context, sink: Sink) -> None:
+    """The gate knows a confirmation only as service mail, which a dead address does not get (FEATURES C10)."""
+    form = make_form(sending_ctx)
+    reasons = ("hard_bounce", "complaint", "erasure", "unsubscribe", "soft_bounces", "provider")
+    emails = [f"{reason}@example.com" for reason in reasons]
+    for reason, email in zip(reasons, emails, strict=True):
+        with sending_ctx.write() as session:
+            make_contact(session, email, key=sending_ctx.keys.suppression)
+        suppress(sending_ctx, email, SuppressionReason(reason))
+        keep_sign_up(sending_ctx, form, email)
+
+    handle_sign_ups(sending_ctx)
+    send_due(sending_ctx, seconds=20)
+
+    assert sorted(sink.recipients) == sorted(emails)
+
+
+def test_who_complains_between_sign_up_and_dot_gets_no_mail(sending_ctx: Context, sink: Sink) -> None:
     form = make_form(sending_ctx)
     with sending_ctx.write() as session:
         make_contact(session, "anna@example.com", key=sending_ctx.keys.suppression)
-    suppress(sending_ctx, "anna@example.com", reason)
-
     mail_to(sending_ctx, form, "anna@example.com")
+    suppress(sending_ctx, "anna@example.com", SuppressionReason.COMPLAINT)
+
     send_due(sending_ctx, seconds=20)
 
-    assert sink.recipients == ["anna@example.com"]
+    assert sink.recipients == []
 
 
 def test_who_reported_our_confirmation_as_spam_gets_no_other(ctx: Context) -> None:

@@ -43,7 +43,7 @@ _POLICY = (
 )
 
 
-@pages.get("/f/<uuid:public_id>")
+@pages.get("/f/<uuid:public_id>", provide_automatic_options=False)
 @public
 def show(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show a form as a page of its own."""
@@ -57,7 +57,7 @@ def embed(public_id: uuid.UUID) -> ResponseReturnValue:
     return _show(_load(public_id), is_framed=True)
 
 
-@pages.post("/f/<uuid:public_id>")
+@pages.post("/f/<uuid:public_id>", provide_automatic_options=False)
 @public
 def submit(public_id: uuid.UUID) -> ResponseReturnValue:
     """Take a sign-up from our own page, a plain form of another site, or a script of an allowed site (JSON)."""
