@@ -11,6 +11,7 @@ from mailer.context import Context, make_context, process_context, set_process_c
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.forms.jobs import HANDLE, TIDY
 from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
+from mailer.privacy.jobs import ERASE, RETAIN
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.segments.jobs import LOOK, LOOK_DUE, RUN_BULK
 from mailer.settings import Settings
@@ -33,6 +34,8 @@ JOBS: tuple[Job, ...] = (
     RUN_BULK,
     HANDLE,
     TIDY,
+    ERASE,
+    RETAIN,
 )
 
 

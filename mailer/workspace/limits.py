@@ -63,6 +63,15 @@ LIMITS = (
         "one_click_withdraws", 2, 0, 10, "topics", "so many topics ended by one click in 90 days end all; 0 is never"
     ),
     Limit("tracking_unasked", 1, 0, 2, "0, 1, 2", "opens of people not asked: 0 nobody's; 1 by country; 2 everybody's"),
+    Limit("keep_ip_days", 30, 0, 3650, "days", "long enough to see an attack; then /24 or /48 of an IP is left"),
+    Limit("keep_hits_days", 180, 1, 3650, "days", "verdicts on opens and clicks can be computed anew for half a year"),
+    Limit(
+        "keep_reports_days", 90, 1, 3650, "days", "a raw bounce explains a complaint of last quarter; its verdict stays"
+    ),
+    Limit("keep_mails_months", 24, 3, 120, "months", "who got which mail; then the figures of the report alone"),
+    Limit("keep_files_days", 7, 1, 365, "days", "files of an import are looked at within a week, or never"),
+    Limit("keep_evidence_years", 3, 0, 30, "years", "after a withdrawal; so long somebody may ask for the proof"),
+    Limit("keep_audit_years", 5, 1, 30, "years", "what staff did"),
     Limit("watch_minutes", 5, 1, 1440, "min", "who enters a watched segment is known while it still matters"),
 )
 PROVIDER_RATES = {name: f"provider_rate_{name}" for name in ("google", "microsoft", "yahoo", "apple", "other")}
