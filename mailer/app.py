@@ -14,7 +14,7 @@ from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.assets import templates_dir
 from mailer.bounces import views as bounce_pages
-from mailer.campaigns.views import control, unknowns
+from mailer.campaigns.views import control, overrides, unknowns
 from mailer.campaigns.views import pages as campaign_pages
 from mailer.catcher import views as inbox
 from mailer.consent.views import person_pages, public_pages, staff_pages
@@ -59,6 +59,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     campaign_pages.pages,
     control.pages,
     unknowns.pages,
+    overrides.pages,
     campaign_report.pages,
     form_staff.pages,
     form_editor.pages,

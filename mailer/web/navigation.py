@@ -24,7 +24,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         "",
         (
             Entry("dashboard.show", _("Dashboard"), "grid-1x2"),
-            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.", "unknowns.")),
+            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.", "unknowns.", "override.")),
             Entry("followups.index", _("Follow-ups"), "check2-square", ("followups.",)),
         ),
     ),

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from mailer.delivery.transport_service import list_lines
+from mailer.reports.leaving import get_leaving
 from mailer.reports.operations import get_operations
 from mailer.web.access import MARKETING, OPERATIONS, access
 from mailer.web.requests import app_context
@@ -17,7 +18,9 @@ pages = Blueprint("operations", __name__, url_prefix="/operations")
 @access(*MARKETING, *OPERATIONS)
 def show() -> ResponseReturnValue:
     """Show where everything stands."""
-    return render_template("admin/reports/operations.html", **_values())
+    with app_context().read() as session:
+        leaving = get_leaving(session)
+    return render_template("admin/reports/operations.html", leaving=leaving, **_values())
 
 
 @pages.get("/live")
