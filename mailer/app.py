@@ -28,6 +28,8 @@ from mailer.forms.views import editor as form_editor
 from mailer.forms.views import public_pages as form_pages
 from mailer.forms.views import staff_pages as form_staff
 from mailer.imports import views as import_pages
+from mailer.privacy.views import people as privacy_people
+from mailer.privacy.views import rules as privacy_rules
 from mailer.reports.views import campaign as campaign_report
 from mailer.reports.views import contact, dashboard, operations, rates
 from mailer.segments.views import bulk as bulk_pages
@@ -87,6 +89,9 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     domain_pages.pages,
     staff.pages,
     staff.audit_pages,
+    privacy_people.pages,
+    privacy_rules.retention_pages,
+    privacy_rules.incident_pages,
 )
 PUBLIC_PAGES: tuple[Blueprint, ...] = (settings.brand_pages, public_pages.pages, form_pages.pages, browser.pages)
 _WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})

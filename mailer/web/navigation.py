@@ -47,6 +47,14 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        _("Privacy"),
+        (
+            Entry("privacy.index", _("Requests of persons"), "person-lock", ("privacy.",)),
+            Entry("retention.show", _("Retention"), "hourglass-bottom", ("retention.",)),
+            Entry("incident.show", _("Who was touched"), "exclamation-octagon", ("incident.",)),
+        ),
+    ),
+    (
         _("Settings"),
         (
             Entry("settings.show", _("Workspace"), "sliders", ("settings.",)),

@@ -110,6 +110,12 @@ STATE_WORDS: dict[str, StateWord] = {
     "human": StateWord(_("Person"), "person", "ok"),
     "proxy": StateWord(_("Proxy"), "cloud", "warn"),
     "machine": StateWord(_("Machine"), "robot"),
+    # requests and erasures of persons
+    "request_open": StateWord(_("Open"), "hourglass", "warn"),
+    "request_answered": StateWord(_("Answered"), "check2-circle", "ok"),
+    "request_refused": StateWord(_("Refused"), "x-lg"),
+    "erasure_running": StateWord(_("Under way"), "arrow-repeat", "info"),
+    "erasure_finished": StateWord(_("Erased"), "eraser", "ok"),
     # the history of segments, bulk tasks
     "entered": StateWord(_("Entered"), "box-arrow-in-right", "ok"),
     "left": StateWord(_("Left"), "box-arrow-right"),

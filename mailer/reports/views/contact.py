@@ -8,11 +8,12 @@ from flask.typing import ResponseReturnValue
 from mailer.accounts.queries import find_staff_by_id
 from mailer.consent import queries as consent
 from mailer.contacts import queries as contacts
+from mailer.privacy.queries import list_requests
 from mailer.reports.timeline import list_timeline
 from mailer.schema.consent import Consent
 from mailer.schema.contacts import Company
 from mailer.segments.visibility import make_viewer
-from mailer.statuses import Purpose
+from mailer.statuses import Purpose, Role
 from mailer.web.access import access, who
 from mailer.web.requests import app_context, is_fragment
 
@@ -48,4 +49,6 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
             timeline=timeline,
             kind=kind,
             KINDS=KINDS,
+            asked_for=list_requests(session, contact_id=contact.id, limit=5),
+            may_answer=who().has_role(Role.APPROVER),
         )
