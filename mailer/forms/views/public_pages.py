@@ -302,6 +302,8 @@ def _say(said: Confirmation, token: str) -> str:
     g.redirects_to = said.look.get("redirect", "")
     with force_locale(said.look.get("language") or "en"):
         texts = [str(text) for text in words.texts]
+        if said.standing is Standing.ASKS and said.form is not None:
+            texts.insert(0, _("This is about: %(title)s", title=said.look.get("title") or said.form.name))
         small = ""
         if said.standing is Standing.DONE:
             texts.append(_("Every mail from us has a link by which you can leave."))
