@@ -71,7 +71,7 @@ LIMITS = (
     Limit("keep_mails_months", 24, 3, 120, "months", "who got which mail; then the figures of the report alone"),
     Limit("keep_files_days", 7, 1, 365, "days", "files of an import are looked at within a week, or never"),
     Limit("keep_evidence_years", 3, 0, 30, "years", "after a withdrawal; so long somebody may ask for the proof"),
-    Limit("keep_audit_years", 5, 1, 30, "years", "what staff did"),
+    Limit("keep_audit_years", 5, 1, 30, "years", "so long somebody may ask who did what"),
     Limit("watch_minutes", 5, 1, 1440, "min", "who enters a watched segment is known while it still matters"),
 )
 PROVIDER_RATES = {name: f"provider_rate_{name}" for name in ("google", "microsoft", "yahoo", "apple", "other")}

@@ -18,8 +18,10 @@ from mailer.segments.queries import get_segment
 from mailer.settings import Settings
 from mailer.tokens import manage_token, new_keys
 from tests.browser.chromium import launch_options
+from tests.support.asked import make_asked
 from tests.support.domain import make_checked_domain
 from tests.support.relays import make_relays
+from tests.support.signed_up import make_signed_up
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.watched import make_watched
 from tests.support.webserver import serve_pages
@@ -43,6 +45,9 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     domain = make_checked_domain(ctx)
     relay = make_relays(ctx, story)
     task = make_watched(ctx, story)
+    signed_up = make_signed_up(ctx)
+    form = signed_up.form.public_id
+    asked, erasure = make_asked(ctx, story)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -83,6 +88,13 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "bulk-archive": f"/segments/{story.segment.public_id}/tasks/new?kind=archive",
         "bulk-tasks": "/segments/tasks",
         "bulk-task": f"/segments/tasks/{task.public_id}",
+        "forms": "/forms",
+        "form": f"/forms/{form}",
+        "form-edit": f"/forms/{form}/edit",
+        "sign-up": f"/f/{form}",
+        "sign-up-framed": f"/f/{form}/embed",
+        "sign-up-thanks": f"/f/{form}/done",
+        "sign-up-confirm": signed_up.link(ctx),
         "follow-ups": "/follow-ups?whose=all",
         "rates": "/deliverability",
         "suppressions": "/suppressions",
@@ -102,6 +114,13 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "staff": "/staff",
         "staff-new": "/staff/new",
         "audit": "/audit",
+        "privacy": "/privacy",
+        "privacy-request": f"/privacy/requests/{asked.public_id}",
+        "privacy-request-new": f"/privacy/requests/new?contact={story.contact.public_id}",
+        "privacy-person": f"/privacy/person?contact={story.contact.public_id}",
+        "privacy-erasure": f"/privacy/erasures/{erasure.public_id}",
+        "retention": "/privacy/retention",
+        "incident": "/privacy/incident",
         "error": "/nothing-here",
         "unsubscribe": f"/u/{token}",
         "preferences": f"/p/{token}",

@@ -86,7 +86,7 @@ def test_a_person_is_shown_exported_and_erased_by_typing(ctx: Context, story: St
         email = session.scalar(select(Address.email).where(Address.id == story.contact.address_id))
     page = client.get(f"/privacy/person?contact={public_id}")
     form = {"csrf_token": csrf_of(page.text), "contact": public_id}
-    assert "Mails to you" in page.text
+    assert "Contact: name and fields" in page.text
 
     archive = client.post("/privacy/export", data=form)
     assert "data.json" in zipfile.ZipFile(io.BytesIO(archive.data)).namelist()

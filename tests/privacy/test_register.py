@@ -4,7 +4,10 @@ import pytest
 from sqlalchemy import JSON, CheckConstraint, Column, LargeBinary, String
 from sqlalchemy import Table as SqlTable
 
+from mailer.privacy.erasure import STEPS
 from mailer.privacy.register import OF_PERSONS, REGISTER, Fate, Key, Table, get_table
+from mailer.privacy.retention import RULES
+from mailer.privacy.views.words import LIMIT_WORDS, STEP_WORDS, TABLE_WORDS
 from mailer.schema.tables import metadata
 
 POINTERS = {"contact_id", "address_id", "message_id", "ledger_id", "consent_event_id", "subject_id"}
@@ -70,3 +73,9 @@ def test_a_column_that_points_to_a_contact_finds_the_rows() -> None:
     found = {table.name for table in REGISTER if any(key in (Key.CONTACT, Key.MESSAGE) for key, _ in table.found)}
 
     assert pointing <= found
+
+
+def test_every_table_of_persons_has_a_name_on_our_pages() -> None:
+    assert {table.name for table in OF_PERSONS} <= set(TABLE_WORDS)
+    assert {step.name for step in STEPS} == set(STEP_WORDS)
+    assert {rule.limit for rule in RULES} == set(LIMIT_WORDS)

@@ -17,9 +17,8 @@ from mailer.privacy.due import EXTENDED_MONTHS
 from mailer.privacy.erasure import STEPS, preview_erasure, refuse_wrong_confirmation, start_erasure
 from mailer.privacy.export import export_person
 from mailer.privacy.person import Person
-from mailer.privacy.register import REGISTER
 from mailer.privacy.service import RequestValues
-from mailer.privacy.views.words import CHANNEL_WORDS, KIND_WORDS, STEP_WORDS
+from mailer.privacy.views.words import CHANNEL_WORDS, KIND_WORDS, STEP_WORDS, TABLE_WORDS
 from mailer.schema.contacts import Contact
 from mailer.schema.privacy import SubjectRequest
 from mailer.statuses import Role
@@ -31,7 +30,6 @@ from mailer.workspace.queries import get_workspace
 pages = Blueprint("privacy", __name__, url_prefix="/privacy")
 OFFICERS = (Role.APPROVER,)
 """Who answers requests and takes data out; an admin may, too. Erasing is for admins alone."""
-TITLES = {table.name: table.title or table.name.replace("_", " ") for table in REGISTER}
 
 
 @pages.get("")
@@ -182,8 +180,8 @@ def person() -> ResponseReturnValue:
         try:
             preview = preview_erasure(session, _asked_person(session, ctx))
         except InputError as error:
-            return page_with_problems("admin/privacy/person.html", error, preview=None, TITLES=TITLES)
-    return render_template("admin/privacy/person.html", preview=preview, TITLES=TITLES)
+            return page_with_problems("admin/privacy/person.html", error, preview=None, TITLES=TABLE_WORDS)
+    return render_template("admin/privacy/person.html", preview=preview, TITLES=TABLE_WORDS)
 
 
 def _asked_person(session: Session, ctx: Context) -> Person:
@@ -217,7 +215,7 @@ def erase() -> ResponseReturnValue:
     try:
         refuse_wrong_confirmation(preview, form_text("typed"))
     except MailerError as error:
-        return page_with_problems("admin/privacy/person.html", error, preview=preview, TITLES=TITLES)
+        return page_with_problems("admin/privacy/person.html", error, preview=preview, TITLES=TABLE_WORDS)
     erasure = start_erasure(ctx, preview.person, by=who().id)
     text = _("The address is closed: no mail can go there any more. The rest is being erased.")
     return done(text, url_for("privacy.show_erasure", public_id=erasure.public_id))
@@ -244,4 +242,4 @@ def _erasure(public_id: uuid.UUID) -> dict[str, object]:
     is_done = row.finished_at is not None
     done_steps = len(names) if is_done else names.index(row.step)
     steps = [(STEP_WORDS[name], place < done_steps, place == done_steps) for place, name in enumerate(names)]
-    return {"row": row, "steps": steps, "is_done": is_done, "TITLES": TITLES}
+    return {"row": row, "steps": steps, "is_done": is_done, "TITLES": TABLE_WORDS}
