@@ -87,10 +87,10 @@ def read_preferences(ctx: Context, token: str) -> Preferences:
 
 
 def is_tracked(session: Session, contact: Contact) -> bool:
-    """Return whether opens and clicks are kept with this person."""
+    """Return whether anything of what this person does with a mail is kept with them."""
     row = service.find_consent(session, contact.id, Purpose.TRACKING)
     mode = TrackingMode(int(get_limit(session, "tracking_unasked")))
-    return decide_tracking(Permission(row.permission) if row else None, contact.country, mode)
+    return decide_tracking(Permission(row.permission) if row else None, contact.country, mode, is_click=True)
 
 
 def unsubscribe_by_link(ctx: Context, token: str, *, channel: str, everything: bool = False) -> str:

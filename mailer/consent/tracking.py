@@ -1,15 +1,15 @@
 """May opens and clicks be kept with the person (ePrivacy 5(3); DEFAULTS: tracking)? Decided once, pure and as SQL.
 
 The person's own word counts first, in both directions. Where they said nothing, the workspace's setting decides: by
-country (the default), never, or always. "No" means no pixel and no link of their own in that recipient's bytes.
+country (the default), never, or always. "No" means no pixel, or no link of their own, in that recipient's bytes; but a
+link that does something for the person stays theirs, or it could not be done.
 """
 
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, func, not_, or_, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, func, or_, true
 
-from mailer.database import any_row
 from mailer.schema.consent import Consent
 from mailer.statuses import Permission, Purpose
 
@@ -31,27 +31,32 @@ class TrackingMode(IntEnum):
     EVERYBODY = 2
 
 
-def decide_tracking(word: Permission | None, country: str, mode: TrackingMode) -> bool:
-    """Return whether opens and clicks may be kept with a person; `word` is their own, None where they said nothing."""
+def decide_tracking(word: Permission | None, country: str, mode: TrackingMode, *, is_click: bool = False) -> bool:
+    """Return whether opens, or clicks, may be kept with a person; `word` is their own, None where they said nothing.
+
+    A click is something that a person does; so where no country is known, it is kept and an open is not.
+    """
     if word is Permission.CONSENT:
         return True
     if word is Permission.WITHDRAWN or mode is TrackingMode.NOBODY:
         return False
     place = country.strip().lower()
-    return mode is TrackingMode.EVERYBODY or (place != "" and place not in COUNTRIES)
+    return mode is TrackingMode.EVERYBODY or (place not in COUNTRIES and (is_click or place != ""))
 
 
-def may_track(
-    contact_id: SQLColumnExpression[Any], country: SQLColumnExpression[str], mode: TrackingMode
-) -> ColumnElement[bool]:
-    """Return the same as a condition: `contact_id` and `country` are columns of the statement it stands in."""
-    own = and_(Consent.contact_id == contact_id, Consent.purpose == Purpose.TRACKING.value)
-    allowed = any_row(Consent, own, Consent.permission == Permission.CONSENT.value)
-    refused = any_row(Consent, own, Consent.permission == Permission.WITHDRAWN.value)
+def is_tracking_row(contact_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    """The row of `consent` is the contact's word on tracking: for an outer join."""
+    return and_(Consent.contact_id == contact_id, Consent.purpose == Purpose.TRACKING.value)
+
+
+def may_track(country: SQLColumnExpression[str], mode: TrackingMode, *, is_click: bool = False) -> ColumnElement[bool]:
+    """Return the same as a condition over a contact's country and the joined row (`is_tracking_row`)."""
     place = func.lower(func.trim(func.coalesce(country, "")))
+    is_unasked_country = place.not_in(sorted(COUNTRIES) if is_click else ["", *sorted(COUNTRIES)])
     unasked: dict[TrackingMode, ColumnElement[bool]] = {
         TrackingMode.NOBODY: false(),
-        TrackingMode.BY_COUNTRY: and_(place != "", place.not_in(sorted(COUNTRIES))),
+        TrackingMode.BY_COUNTRY: is_unasked_country,
         TrackingMode.EVERYBODY: true(),
     }
-    return or_(allowed, and_(not_(refused), unasked[mode]))
+    word = func.coalesce(Consent.permission, "")
+    return or_(word == Permission.CONSENT.value, and_(word != Permission.WITHDRAWN.value, unasked[mode]))

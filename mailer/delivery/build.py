@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from mailer import tokens
 from mailer.clock import utc_now
+from mailer.consent.tracking import TrackingMode, is_tracking_row, may_track
 from mailer.content.attachments import load_files
 from mailer.content.quoted import PlainText, is_plain
 from mailer.content.render import Renderer
 from mailer.content.rendering import get_renderer
 from mailer.context import Context
+from mailer.database import any_row
 from mailer.delivery.attachments import Attachment
 from mailer.delivery.claim import Claim
 from mailer.delivery.dkim import Signer
@@ -21,12 +24,13 @@ from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleto
 from mailer.delivery.recipients import Values, build_statements, read_values
 from mailer.delivery.signing import load_signer
 from mailer.delivery.smtp import Envelope
-from mailer.schema.consent import Topic
-from mailer.schema.contacts import Address
-from mailer.schema.content import ContentVersion, TrackedLink
+from mailer.schema.consent import Consent, Topic
+from mailer.schema.contacts import Address, Contact
+from mailer.schema.content import ContentVersion, LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
 from mailer.schema.workspace import Sender
-from mailer.statuses import MessageState, SendingClass
+from mailer.statuses import LinkResponse, MessageState, SendingClass
+from mailer.workspace.queries import get_limit
 
 
 class Outgoing(NamedTuple):
@@ -39,6 +43,8 @@ class Outgoing(NamedTuple):
     to_email: str
     attempts: int
     values: Values
+    tracks_opens: bool
+    tracks_clicks: bool
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Content:
     renderer: Renderer
     skeleton: Skeleton
     urls: tuple[str, ...]
+    actions: tuple[bool, ...]
     shared: Mapping[str, Any]
     topic_id: int
     key_id: int
@@ -69,8 +76,11 @@ def load_content(session: Session, ctx: Context, sending_id: int, *, is_sent: bo
     version = session.get_one(ContentVersion, sending.content_version_id)
     sender = session.get_one(Sender, sending.sender_id)
     topic = session.get(Topic, sending.topic_id) if sending.topic_id else None
-    links = session.scalars(
-        select(TrackedLink.url).where(TrackedLink.content_version_id == version.id).order_by(TrackedLink.ordinal)
+    has_action = any_row(LinkAction, LinkAction.tracked_link_id == TrackedLink.id)
+    links = session.execute(
+        select(TrackedLink.url, or_(has_action, TrackedLink.response != LinkResponse.REDIRECT.value))
+        .where(TrackedLink.content_version_id == version.id)
+        .order_by(TrackedLink.ordinal)
     ).all()
     is_test = sending.sending_class == SendingClass.TEST
     is_marketing = sending.sending_class == SendingClass.MARKETING or (is_test and topic is not None)
@@ -83,7 +93,8 @@ def load_content(session: Session, ctx: Context, sending_id: int, *, is_sent: bo
             if is_sent
             else [],
         ),
-        urls=tuple(links),
+        urls=tuple(url for url, _ in links),
+        actions=tuple(bool(has) for _, has in links),
         shared={"sender": _sender_values(sender), **version.data},
         topic_id=topic.id if topic else 0,
         key_id=sending.key_id,
@@ -123,27 +134,42 @@ def _sender_values(sender: Sender) -> dict[str, str]:
 
 def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
     """Return the queued messages of a claimed batch, by id."""
-    rows = session.connection().execute(_QUEUED, {"batch": claim.batch_id})
+    mode = TrackingMode(int(get_limit(session, "tracking_unasked")))
+    rows = session.connection().execute(_queued(mode), {"batch": claim.batch_id})
     values = read_values(session, _VALUES, {"batch": claim.batch_id})
     return [
-        Outgoing(number, claim, contact_id, address_id, email, attempts, values.get(contact_id or 0, _NOBODY))
-        for number, contact_id, address_id, email, attempts in rows
-    ]
+        Outgoing(
+            number, claim, contact_id, address_id, email, attempts, values.get(contact_id or 0, _NOBODY),
+            bool(opens), bool(clicks),
+        )
+        for number, contact_id, address_id, email, attempts, opens, clicks in rows
+    ]  # fmt: skip
 
 
 _MINE = (Message.batch_id == bindparam("batch"), Message.state == MessageState.QUEUED.value)
-_QUEUED = (
-    select(
-        Message.id,
-        Message.contact_id,
-        Message.address_id,
-        func.coalesce(Message.to_address, Address.email, ""),
-        Message.attempts,
+
+
+@cache
+def _queued(mode: TrackingMode) -> Select[int, int | None, int | None, str, int, bool, bool]:
+    """The queued messages of a batch, and whether opens and clicks may be kept with whom they are for."""
+    return (
+        select(
+            Message.id,
+            Message.contact_id,
+            Message.address_id,
+            func.coalesce(Message.to_address, Address.email, ""),
+            Message.attempts,
+            may_track(Contact.country, mode),
+            may_track(Contact.country, mode, is_click=True),
+        )
+        .outerjoin(Address, Address.id == Message.address_id)
+        .outerjoin(Contact, Contact.id == Message.contact_id)
+        .outerjoin(Consent, is_tracking_row(Message.contact_id))
+        .where(*_MINE)
+        .order_by(Message.id)
     )
-    .outerjoin(Address, Address.id == Message.address_id)
-    .where(*_MINE)
-    .order_by(Message.id)
-)
+
+
 _VALUES = build_statements(select(Message.contact_id).where(*_MINE, Message.contact_id.is_not(None)))
 _NOBODY: Values = {"contact": {}, "company": {}, "owner": {}}
 
@@ -157,8 +183,13 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
         found = tokens.click_tokens(keys, message_id, len(links), key_id=content.key_id)
         marked = PlainText.of if found and is_plain(base + found[0]) else str  # they differ in their token only
         links = [marked(base + token) for token in found]
+        if not outgoing.tracks_clicks:
+            links = [
+                mine if has_action else url
+                for mine, url, has_action in zip(links, content.urls, content.actions, strict=True)
+            ]
     pixel = ""
-    if content.track_opens and not content.is_test:
+    if content.track_opens and outgoing.tracks_opens and not content.is_test:
         token = tokens.track_token(keys, tokens.OPEN, message_id, key_id=content.key_id)
         pixel = f"{settings.tracking_url}/o/{token}.gif"
     view = tokens.track_token(keys, tokens.VIEW, message_id, key_id=content.key_id)

@@ -24,7 +24,7 @@ LAST = (
 PLACES = (
     ("Oslo", "Norway"), ("Bergen", "Norway"), ("Stockholm", "Sweden"), ("København", "Denmark"),
     ("Zürich", "Switzerland"),
-    ("München", "Germany"), ("Helsinki", "Finland"), ("Malmö", "Sweden"), ("Tromsø", "Norway"), ("", ""),
+    ("Wien", "Austria"), ("Helsinki", "Finland"), ("Malmö", "Sweden"), ("Tromsø", "Norway"), ("", "Norway"),
 )  # fmt: skip
 TITLES = ("Head of Sales", "Managing Director", "Buyer", "Controller", "CEO", "Project Manager", "")
 DOMAINS = ("example.com", "example.org", "example.net", "fjord.example.com", "nord.example.org")
