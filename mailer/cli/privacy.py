@@ -1,5 +1,6 @@
 """The rights of the person: export, erase, retention, requests, incident."""
 
+import csv
 import os
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from mailer.privacy.incident import Question, iter_touched, write_csv
 from mailer.privacy.retention import apply_retention, preview_retention
 from mailer.privacy.service import RequestValues
 from mailer.schema.privacy import CHANNELS, Erasure, SubjectRequest
-from mailer.statuses import ErasureStatus, RequestKind, RequestStatus
+from mailer.statuses import ErasureStatus, RequestKind, RequestStatus, SuppressionReason
 
 file_option = click.option(
     "--to", "target", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file."
@@ -104,6 +105,44 @@ def _describe_erasure(email: str, row: Erasure) -> dict[str, Any]:
         "email": email, "erased": True, "erasure": row.id, "finished": is_done, "waits_for": row.waits_for or None,
         "rows": dict(row.counts),
     }  # fmt: skip
+
+
+@privacy.command("erase-again")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@telling_errors
+def erase_again(*, file: Path, as_json: bool) -> None:
+    """After a backup was restored: erase everybody whom FILE says was erased since it was made.
+
+    FILE is what `mailer suppressions export` wrote before; its hashes name them, and only this installation's key can
+    tell whom they mean.
+
+    \b
+    Example:
+      mailer suppressions export > kept-elsewhere.csv
+      mailer privacy erase-again kept-elsewhere.csv
+    """
+    hashes = list(_read_hashes(file))
+    with opened() as ctx:
+        with ctx.read() as session:
+            pages = [hashes[at : at + 500] for at in range(0, len(hashes), 500)]
+            emails = [email for page in pages for email in queries.list_restored(session, page)]
+        waiting = 0
+        for email in emails:
+            with ctx.read() as session:
+                person = queries.find_person(session, ctx, email)
+            waiting += erase_person(ctx, person).status != ErasureStatus.FINISHED
+    print_mapping({"hashes": len(hashes), "erased": len(emails), "waiting": waiting}, as_json=as_json)
+
+
+def _read_hashes(file: Path) -> Iterator[bytes]:
+    with file.open(encoding="utf-8-sig", newline="") as opened_file:
+        rows = csv.DictReader(opened_file)
+        if not {"address_hash", "reason"} <= set(rows.fieldnames or ()):
+            raise InputError("not a list of suppressions", where=str(file), mend="mailer suppressions export")
+        for row in rows:
+            if row["reason"] == SuppressionReason.ERASURE:
+                yield bytes.fromhex(row["address_hash"])
 
 
 @privacy.command()

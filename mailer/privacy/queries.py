@@ -172,6 +172,15 @@ def find_erasure(session: Session, public_id: uuid.UUID) -> Erasure:
     return row
 
 
+def list_restored(session: Session, hashes: Sequence[bytes]) -> list[str]:
+    """Return the addresses that have one of these hashes and are not erased: a backup brought them back."""
+    return list(
+        session.scalars(
+            select(Address.email).where(Address.email_hash.in_(hashes), Address.email.is_not(None)).order_by(Address.id)
+        )
+    )
+
+
 def find_running(session: Session, hashes: Sequence[bytes]) -> Erasure | None:
     """Return the erasure that is under way for one of these addresses."""
     wanted = {value.hex() for value in hashes}

@@ -24,7 +24,7 @@ from mailer.log import get_logger
 from mailer.privacy.due import add_months
 from mailer.privacy.erasure import forget_traces
 from mailer.privacy.figures import count_figures, is_written, write_figures
-from mailer.privacy.wiping import ROWS, erasing
+from mailer.privacy.wiping import MESSAGES, ROWS, erasing
 from mailer.schema.accounts import AuditEvent
 from mailer.schema.actions import ActionRun
 from mailer.schema.bounces import BounceReport
@@ -125,13 +125,15 @@ def _values(ctx: Context) -> Mapping[str, float]:
 # ------------------------------------------------------------------ rows by age
 
 
-def _in_pages(ctx: Context, query: Select[Any], write: Callable[[Session, Sequence[int]], int]) -> int:
+def _in_pages(
+    ctx: Context, query: Select[Any], write: Callable[[Session, Sequence[int]], int], *, size: int = ROWS
+) -> int:
     """Hand the ids that `query` selects to `write` in short transactions; return how many rows it wrote."""
     done, column = 0, query.selected_columns[0]
     after: int = -1
     while not is_stopping():
         with ctx.read() as session:
-            ids = session.scalars(query.where(column > after).order_by(column).limit(ROWS)).all()
+            ids = session.scalars(query.where(column > after).order_by(column).limit(size)).all()
         if not ids:
             break
         with erasing(ctx) as session:
@@ -191,7 +193,7 @@ def _drop_raw(session: Session, ids: Sequence[int]) -> int:
 
 
 def _old_evidence(before: datetime) -> Select[Any]:
-    """Evidence of people who took their permission back so long ago, up to that day."""
+    """Evidence that old, of people who took their permission back that long ago."""
     return (
         select(ConsentEvidence.consent_event_id)
         .join(ConsentEvent, ConsentEvent.id == ConsentEvidence.consent_event_id)
@@ -200,7 +202,7 @@ def _old_evidence(before: datetime) -> Select[Any]:
         .where(
             Consent.permission == Permission.WITHDRAWN.value,
             Consent.updated_at < before,
-            ConsentEvent.at <= Consent.updated_at,
+            ConsentEvent.at < before,
         )
     )
 
@@ -231,7 +233,7 @@ def _drop_mails(ctx: Context, before: datetime) -> int:
         if is_stopping():
             break
         _keep_figures(ctx, sending_id)
-        done += _in_pages(ctx, _below_last(Message, Message.sending_id == sending_id), _delete_mails)
+        done += _in_pages(ctx, _below_last(Message, Message.sending_id == sending_id), _delete_mails, size=MESSAGES)
     return done
 
 
@@ -249,7 +251,15 @@ def _delete_mails(session: Session, ids: Sequence[int]) -> int:
     for table in (Event, ActionRun):
         session.execute(delete(table).where(table.message_id.in_(ids)))
     session.execute(delete(Hit).where(Hit.message_id.in_(ids)))
-    session.execute(update(BounceReport).where(BounceReport.message_id.in_(ids)).values(message_id=None))
+    blank: dict[str, Any] = {
+        "message_id": None,
+        "raw": None,
+        "diagnostic": "",
+        "recipients": [],
+        "mail_from": "",
+        "rcpt_to": "",
+    }
+    session.execute(update(BounceReport).where(BounceReport.message_id.in_(ids)).values(blank))
     return count_written(session, delete(Message).where(Message.id.in_(ids)))
 
 

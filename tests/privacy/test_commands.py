@@ -1,5 +1,6 @@
 """`mailer privacy`: the same rights on the command line, with its exit codes."""
 
+import sqlite3
 import zipfile
 from pathlib import Path
 
@@ -36,6 +37,24 @@ def test_a_person_is_exported_asked_about_and_erased(shell: Shell, tmp_path: Pat
     assert b"anna@example.com" not in b"".join(path.read_bytes() for path in shell.folder.glob("*.sqlite*"))
     shell.run("consent", "verify")
     shell.run("contacts", "show", "anna@example.com", code=1)
+
+
+def test_who_was_erased_is_erased_again_after_a_backup_came_back(shell: Shell, tmp_path: Path) -> None:
+    database = next(shell.folder.glob("mailer.sqlite"))
+    with sqlite3.connect(database) as live, sqlite3.connect(tmp_path / "backup") as copy:
+        live.backup(copy)
+    shell.run("privacy", "erase", "anna@example.com", "--confirm", "anna@example.com")
+    kept = tmp_path / "kept.csv"
+    kept.write_text(shell.run("suppressions", "export").stdout, encoding="utf-8")
+    with sqlite3.connect(tmp_path / "backup") as copy, sqlite3.connect(database) as live:
+        copy.backup(live)
+    shell.run("contacts", "show", "anna@example.com")
+
+    done = shell.json("privacy", "erase-again", str(kept))
+
+    assert done == {"hashes": 1, "erased": 1, "waiting": 0}
+    shell.run("contacts", "show", "anna@example.com", code=1)
+    shell.run("contacts", "show", "bo@example.com")
 
 
 def test_retention_is_shown_and_run(shell: Shell) -> None:

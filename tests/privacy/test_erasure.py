@@ -30,6 +30,7 @@ from mailer.privacy.erasure import (
     advance,
     advance_all,
     erase_person,
+    forget_traces,
     preview_erasure,
     refuse_wrong_confirmation,
     start_erasure,
@@ -268,6 +269,23 @@ def test_what_reaches_us_after_an_erasure_keeps_the_fact_alone(
         assert session.scalar(select(func.count()).where(Event.kind == "open")) > opens
         assert session.scalar(select(func.count()).where(Event.kind == "hard_bounce")) == 1
     assert search_everything(sending_ctx, server_folder) == []
+
+
+def test_a_mail_that_was_being_prepared_meanwhile_is_blanked_a_day_later(sending_ctx: Context, world: World) -> None:
+    erasure = erase(sending_ctx)
+    with sending_ctx.write() as session:
+        late = Message(
+            sending_id=world.sending_id, contact_id=world.contact_id, recipient_key=world.contact_id, occurrence=9,
+            state="queued",
+        )  # fmt: skip
+        session.add(late)
+
+    assert forget_traces(sending_ctx) == 0  # not yet
+    assert forget_traces(sending_ctx, before=timedelta()) == 1
+    with sending_ctx.read() as session:
+        row = session.get_one(Message, late.id)
+        assert (row.contact_id, row.state, row.reason) == (None, "skipped", "suppressed")
+        assert session.get_one(Erasure, erasure.id).contact_ids == []
 
 
 def test_an_erasure_closes_the_requests_of_the_person_and_keeps_no_name(sending_ctx: Context, world: World) -> None:
