@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
 CASES ?= 3000
+RUNS ?= 500
+STEPS ?= 50
 SEED ?= 0
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
@@ -17,7 +19,7 @@ FRONTEND := frontend/package.json frontend/package-lock.json frontend/build.mjs 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PATHS := mailer tests bench frontend web.py worker.py
 
-.PHONY: help setup demo up check test fuzz-segments chaos soak bench screenshots
+.PHONY: help setup demo up check test fuzz-segments fuzz-consent chaos soak bench screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -45,6 +47,9 @@ test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
 fuzz-segments: $(DEV_STAMP) ## thousands of random rules against a naive oracle, 2,000 people, both engines; CASES=… SEED=…
 	MAILER_ORACLE_CASES=$(CASES) MAILER_ORACLE_PEOPLE=2000 MAILER_ORACLE_SEED=$(SEED) MAILER_FUZZ_CASES=$(CASES) \
 		$(BIN)/python -m pytest tests/segments/test_oracle.py tests/segments/test_fuzz.py $(ARGS)
+
+fuzz-consent: $(DEV_STAMP) ## whatever may happen to consent, in any order, against a plain model, both engines; RUNS=… STEPS=…
+	MAILER_CONSENT_RUNS=$(RUNS) MAILER_CONSENT_STEPS=$(STEPS) $(BIN)/python -m pytest tests/consent/test_stateful.py $(ARGS)
 
 chaos: $(DEV_STAMP) ## every fault in its long form, about half an hour; SEED=… ARGS="tests/chaos/test_kills.py"
 	$(BIN)/python -m pytest -m chaos --trials=2 $(ARGS)

@@ -1,4 +1,4 @@
-"""The workspace's colour on public pages, made readable on light and dark grounds (WCAG 2.2, 1.4.3). Pure."""
+"""The workspace's color on public pages, made readable on light and dark grounds (WCAG 2.2, 1.4.3). Pure."""
 
 import re
 
@@ -11,7 +11,7 @@ Rgb = tuple[float, float, float]
 
 
 def is_color(text: str) -> bool:
-    """Return whether `text` is a colour such as `#3a4fd0`."""
+    """Return whether `text` is a color such as `#3a4fd0`."""
     return _COLOR.fullmatch(text.lower()) is not None
 
 
@@ -27,7 +27,7 @@ def build_style(color: str) -> str:
 
 
 def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours, 1 to 21."""
+    """Return the contrast of two colors, 1 to 21."""
     low, high = sorted((_luminance(_rgb(one)), _luminance(_rgb(other))))
     return (high + 0.05) / (low + 0.05)
 

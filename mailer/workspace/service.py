@@ -64,7 +64,7 @@ def update_settings(
     if timezone is not None and timezone not in available_timezones():
         problems.append(Problem("timezone", "no such time zone", "use a name such as Europe/Oslo"))
     if brand_color and not is_color(brand_color):
-        problems.append(Problem("brand_color", f"{brand_color!r} is no colour", "write it as #3a4fd0"))
+        problems.append(Problem("brand_color", f"{brand_color!r} is no color", "write it as #3a4fd0"))
     try:
         kept = None if limits is None else check_limits(limits)
     except InputError as error:

@@ -66,7 +66,7 @@ def release() -> ResponseReturnValue:
 @brand_pages.get("/brand.css")
 @public
 def style() -> ResponseReturnValue:
-    """Return the workspace's colour as a style sheet for public pages."""
+    """Return the workspace's color as a style sheet for public pages."""
     with app_context().read() as session:
         color = queries.get_workspace(session).brand_color
     response = Response(build_style(color), mimetype="text/css")
