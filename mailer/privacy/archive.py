@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from mailer.assets import read_template
 from mailer.imports.refusals import guard_cell
 
-PAGE = "admin/privacy/export_page.html"
+PAGE, STYLE = "admin/privacy/export_page.html", "admin/privacy/export_page.css"
 
 
 class SectionLike(Protocol):
@@ -83,7 +83,14 @@ def build_csv(section: SectionLike) -> bytes:
 def build_page(export: ExportLike) -> str:
     """Return a page that asks nothing of any server: words, tables, its own style."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(read_template(PAGE)).render(export=export, show=show)
+    return environment.from_string(read_template(PAGE)).render(
+        export=export, show=show, style=read_template(STYLE), _=_say
+    )  # fmt: skip
+
+
+def _say(text: str, **values: str) -> str:
+    """Return a text of the page: the file leaves the house, so it does not speak the language of whoever made it."""
+    return text % values if values else text
 
 
 def show(value: Any) -> str:
