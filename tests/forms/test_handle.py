@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from mailer.addresses import hash_address
 from mailer.clock import utc_now
 from mailer.consent import service as consent
-from mailer.consent.queries import get_permission
+from mailer.consent.queries import get_permission, list_active_suppressions
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery.loop import send_due
@@ -18,6 +18,7 @@ from mailer.forms import service
 from mailer.forms.facts import claim_mail
 from mailer.forms.handle import handle_sign_ups
 from mailer.forms.spec import build_form_file
+from mailer.forms.take import Proof, take_in
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.forms import Form, SignUp
@@ -316,3 +317,16 @@ def test_the_waiting_are_found_by_their_own_index(ctx: Context) -> None:
         plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
 
     assert "ix_sign_up_unhandled" in plan
+
+
+def test_without_a_proof_nothing_that_suppresses_is_ever_lifted(ctx: Context) -> None:
+    """Whoever complains while a single opt-in is being taken in stays suppressed."""
+    form, email = make_form(ctx, double_opt_in=False), new_person()
+    row = keep_sign_up(ctx, form, email)
+    suppress(ctx, email, SuppressionReason.COMPLAINT)
+
+    with ctx.write() as session:
+        take_in(session, ctx, session.get_one(SignUp, row.id), Proof(is_double=False))
+
+    with ctx.read() as session:
+        assert [each.reason for each in list_active_suppressions(session, row.address_hash)] == ["complaint"]

@@ -15,7 +15,7 @@ from mailer.forms.submit import Visitor
 from mailer.schema.forms import Form
 from mailer.segments.service import create_static
 from mailer.statuses import Role
-from tests.support.client import sign_in
+from tests.support.client import csrf_of, sign_in
 from tests.support.forms import link_of, mail_to, make_form, new_person
 from tests.support.make import make_sender, make_staff, make_topic
 from tests.support.story import _hashed
@@ -156,6 +156,7 @@ def test_a_form_that_rests_is_told_on_the_list_and_let_go(ctx: Context, staff: t
     service.note_tripped(ctx, form.id)
 
     told = client.get("/forms").text
+    assert "Flooded form rests" in client.get("/operations").text
     released = client.post(f"/forms/{form.public_id}/release", data={"csrf_token": csrf})
 
     assert "Flooded form rests" in told
@@ -175,6 +176,19 @@ def test_a_new_form_starts_with_what_most_have(ctx: Context, staff: tuple[FlaskC
 @pytest.mark.parametrize("path", ["/forms", "/forms/new"])
 def test_sales_have_no_right_to_forms(ctx: Context, make_browser: Callable[[Role], FlaskClient], path: str) -> None:
     assert make_browser(Role.SALES).get(path).status_code == 403
+
+
+def test_operations_look_and_let_go_but_change_nothing(
+    ctx: Context, make_browser: Callable[[Role], FlaskClient]
+) -> None:
+    form, browser = make_form(ctx), make_browser(Role.OPS)
+    csrf = {"csrf_token": csrf_of(browser.get("/account/password").text)}
+
+    page = browser.get(f"/forms/{form.public_id}")
+    acts = {act: browser.post(f"/forms/{form.public_id}/{act}", data=csrf).status_code for act in ("close", "release")}
+
+    assert (page.status_code, "Archive" in page.text) == (200, False)
+    assert acts == {"close": 403, "release": 303}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from mailer.forms.queries import FormLine, SignUpLine
 from mailer.forms.views.public_pages import TRAP, render_form
 from mailer.forms.views.words import REFUSALS
 from mailer.statuses import SignUpRefusal, SignUpStatus
-from mailer.web.access import MARKETING, access, who
+from mailer.web.access import MARKETING, OPERATIONS, access, who
 from mailer.web.csp import ADMIN_POLICY, FRAMED, UNFRAMED
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, page_with_problems
@@ -26,7 +26,7 @@ pages = Blueprint("forms", __name__, url_prefix="/forms")
 
 
 @pages.get("")
-@access(*MARKETING)
+@access(*MARKETING, *OPERATIONS)
 def index() -> ResponseReturnValue:
     """List forms with their numbers, newest first; archived ones with `?archived=1`."""
     archived = request.args.get("archived") == "1"
@@ -42,7 +42,7 @@ def index() -> ResponseReturnValue:
 
 
 @pages.get("/<uuid:public_id>")
-@access(*MARKETING)
+@access(*MARKETING, *OPERATIONS)
 def show(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show a form: what came of it, who signed up, where it stands, how to put it into a site."""
     with app_context().read() as session:
@@ -50,7 +50,7 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
 
 
 @pages.get("/<uuid:public_id>/preview")
-@access(*MARKETING)
+@access(*MARKETING, *OPERATIONS)
 def preview(public_id: uuid.UUID) -> ResponseReturnValue:
     """Return the form as strangers will see it, for a frame of our own; its button leads nowhere."""
     ctx = app_context()
@@ -102,7 +102,7 @@ def unarchive(public_id: uuid.UUID) -> ResponseReturnValue:
 
 
 @pages.post("/<uuid:public_id>/release")
-@access(*MARKETING)
+@access(*MARKETING, *OPERATIONS)
 def release(public_id: uuid.UUID) -> ResponseReturnValue:
     """Let a form that rests after a flood take sign-ups at once."""
     try:

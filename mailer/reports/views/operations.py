@@ -5,7 +5,9 @@ from typing import Any
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from mailer.clock import utc_now
 from mailer.delivery.transport_service import list_lines
+from mailer.forms.queries import list_tripped
 from mailer.reports.leaving import get_leaving
 from mailer.reports.operations import get_operations
 from mailer.web.access import MARKETING, OPERATIONS, access
@@ -33,4 +35,8 @@ def live() -> ResponseReturnValue:
 def _values() -> dict[str, Any]:
     ctx = app_context()
     with ctx.read() as session:
-        return {"operations": get_operations(session, ctx), "relays": list_lines(session, ctx)}
+        return {
+            "operations": get_operations(session, ctx),
+            "relays": list_lines(session, ctx),
+            "tripped": list_tripped(session, utc_now()),
+        }
