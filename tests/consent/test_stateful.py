@@ -39,6 +39,8 @@ from mailer.context import Context
 from mailer.delivery.claim import claim_batch
 from mailer.delivery.gate import Candidate, pass_gate
 from mailer.errors import ConflictError, InputError, NotAllowedError
+from mailer.privacy.erasure import start_erasure
+from mailer.privacy.queries import find_person_of_contact
 from mailer.schema.campaigns import Campaign, CampaignSegment
 from mailer.schema.consent import Consent, ConsentOverride, ConsentOverridePerson, Topic
 from mailer.schema.contacts import Address, Contact
@@ -155,7 +157,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.segment = segments.create_static(self.ctx, f"Everybody {run}", contact_ids=self.contacts).id
         self.model = Model([Person(0 if number in SHARED else number) for number in range(PEOPLE)])
         self.undo: tuple[int, str, Any] | None = None
-        self.run = run
+        self.run, self.erased = run, set[int]()
 
     def teardown(self) -> None:
         """The ledger replays to the tables."""
@@ -177,6 +179,8 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(number=who, about=topic)
     def ask(self, number: int, about: int) -> None:
         """A form was filled in: not confirmed yet, and nothing that is known changes by it."""
+        if number in self.erased:
+            return
         with self.ctx.write() as session:
             comeback.await_confirmation(session, self.contact(session, number), [self.topics[about]])
         self.model.people[number].status.setdefault(about, "pending")
@@ -185,6 +189,8 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(number=who, about=topic)
     def confirm(self, number: int, about: int) -> None:
         """The person confirms from their mailbox: they come back, whatever was."""
+        if number in self.erased:
+            return
         with self.ctx.write() as session:
             contact = self.contact(session, number)
             comeback.lift_for_person(session, self.email_hash(session, number), [self.topics[about]])
@@ -202,6 +208,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, about=topic)
     def leave_by_link(self, number: int, about: int) -> None:
+        if number in self.erased:
+            return
         before = self.remember(number)
         undo = preferences.unsubscribe_by_link(self.ctx, self.token(number, about), channel="page")
         self.model.leave(number, about)
@@ -209,6 +217,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who)
     def leave_all_by_link(self, number: int) -> None:
+        if number in self.erased:
+            return
         before = self.remember(number)
         undo = preferences.unsubscribe_by_link(self.ctx, self.token(number, None), channel="page", everything=True)
         self.model.withdraw(number)
@@ -216,6 +226,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, about=topic)
     def leave_by_one_click(self, number: int, about: int) -> None:
+        if number in self.erased:
+            return
         new = [
             other
             for other in self.model.at(self.model.people[number].mailbox)
@@ -231,6 +243,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, about=topic)
     def leave_by_mail(self, number: int, about: int) -> None:
+        if number in self.erased:
+            return
         local = tokens.mail_manage_local(self.token(number, about))
         with self.ctx.write() as session:
             assert preferences.unsubscribe_by_mail(session, self.ctx, local)
@@ -239,6 +253,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, chosen=st.sets(topic))
     def choose(self, number: int, chosen: set[int]) -> None:
+        if number in self.erased:
+            return
         before = self.remember(number)
         undo = preferences.save_choices(self.ctx, self.token(number, None), {self.topics[one] for one in chosen})
         person = self.model.people[number]
@@ -251,6 +267,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, days=st.sampled_from([0, 7, 30]))
     def pause(self, number: int, days: int) -> None:
+        if number in self.erased:
+            return
         until = preferences.pause_by_link(self.ctx, self.token(number, None), days)
         for one in self.model.sharing(number):
             one.paused_until = until
@@ -258,6 +276,8 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(number=who)
     def pause_ends(self, number: int) -> None:
         """Time passes: the pauses at this mailbox are over."""
+        if number in self.erased:
+            return
         over = utc_now() - timedelta(seconds=1)
         ids = [self.contacts[other] for other in self.model.at(self.model.people[number].mailbox)]
         with self.ctx.write() as session:
@@ -303,6 +323,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, about=st.none() | topic)
     def object_by_phone(self, number: int, about: int | None) -> None:
+        if number in self.erased:
+            return
         topic_id = None if about is None else self.topics[about]
         service.object_to_mail(self.ctx, self.contacts[number], CAUSE, topic_id=topic_id)
         if about is None:
@@ -313,6 +335,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who)
     def complain(self, number: int) -> None:
+        if number in self.erased:
+            return
         with self.ctx.write() as session:
             service.complain(session, self.contact(session, number), CAUSE)
         self.model.withdraw(number)
@@ -324,6 +348,8 @@ class ConsentMachine(RuleBasedStateMachine):
         about=st.none() | topic,
     )
     def suppress(self, number: int, reason: str, about: int | None) -> None:
+        if number in self.erased:
+            return
         about = None if reason in ("hard_bounce", "erasure") else about
         topic_id = None if about is None else self.topics[about]
         with self.ctx.write() as session:
@@ -332,7 +358,22 @@ class ConsentMachine(RuleBasedStateMachine):
         self.model.suppressed.setdefault(self.model.people[number].mailbox, set()).add((reason, about))
 
     @rule(number=who)
+    def erase(self, number: int) -> None:
+        """Everybody at this mailbox is erased: nobody is left to be mailed, and only a hash is known."""
+        if number in self.erased:
+            return
+        with self.ctx.read() as session:
+            person = find_person_of_contact(session, self.ctx, self.contact(session, number))
+        start_erasure(self.ctx, person)
+        for other in self.model.at(self.model.people[number].mailbox):
+            self.erased.add(other)
+            self.model.people[other] = Person(-1 - other)
+        self.undo = None
+
+    @rule(number=who)
     def lift_by_staff(self, number: int) -> None:
+        if number in self.erased:
+            return
         mailbox = self.model.people[number].mailbox
         there = self.model.suppressed.get(mailbox, set())
         kept = {one for one in there if one[0] not in ("hard_bounce", "manual", "provider")}
@@ -354,6 +395,8 @@ class ConsentMachine(RuleBasedStateMachine):
     )
     def import_again(self, number: int, basis: Basis, about: int, days: int | None) -> None:
         """An import raises nothing for somebody who left, and never a topic that they know. -1: it is over by now."""
+        if number in self.erased:
+            return
         now = utc_now()
         end = None if days is None else now + timedelta(days=days)
         with self.ctx.write() as session:
@@ -397,6 +440,8 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(number=who, is_marked=st.booleans())
     def mark(self, number: int, is_marked: bool) -> None:
+        if number in self.erased:
+            return
         with self.ctx.write() as session:
             self.contact(session, number).do_not_mail = is_marked
         self.model.people[number].do_not_mail = is_marked
@@ -418,7 +463,8 @@ class ConsentMachine(RuleBasedStateMachine):
             else:
                 ids = session.scalars(select(ConsentOverridePerson.contact_id)).all()
                 named = {self.contacts.index(one) for one in ids}
-            expected = {number for number in range(PEOPLE) if not self.model.has_said_no(number, about)}
+            living = [number for number in range(PEOPLE) if number not in self.erased]
+            expected = {number for number in living if not self.model.has_said_no(number, about)}
             assert named == expected
         self.model.overridden[about] = named
         self.send(about)
@@ -456,7 +502,7 @@ class ConsentMachine(RuleBasedStateMachine):
             topic_row = session.get_one(Topic, self.topics[about])
             sending = make_sending(session, self.ctx, everybody, topic_row)
             overrides.bind_override(session, campaign.id, self.topics[about], sending.id)
-        if late is not None:
+        if late is not None and late not in self.erased:
             preferences.unsubscribe_by_link(self.ctx, self.token(late, None), channel="page", everything=True)
             self.model.withdraw(late)
             self.undo = None
@@ -497,6 +543,8 @@ class ConsentMachine(RuleBasedStateMachine):
             return
         with self.ctx.read() as session:
             for number, person in enumerate(self.model.people):
+                if number in self.erased:
+                    continue
                 held = {
                     choice.topic_id: choice.status.value
                     for choice in queries.list_choices(session, self.contacts[number])
