@@ -1,4 +1,6 @@
-"""The confirmation mail of a double opt-in: our words and the sender's name, nothing that a stranger typed.
+"""The mails of forms: the one that asks for confirmation, and the response to who is in by then.
+
+A confirmation holds our words and the sender's name, nothing that a stranger typed.
 
 All mails of one run and one form go as one sending of the class `confirmation`, so they have a ledger row, a gate and
 retries like every other mail. The link is a keyed function of the message (delivery/build.py).
@@ -10,23 +12,27 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import PROVIDERS, hash_address
 from mailer.assets import read_template
-from mailer.content.service import ContentSpec, freeze_content
+from mailer.content.service import ContentSpec, freeze_content, get_design_source
 from mailer.context import Context
 from mailer.delivery import service as delivery
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.policy import SEND_UNTIL
 from mailer.delivery.service import SendingSpec
+from mailer.errors import ConflictError
+from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message
 from mailer.schema.forms import Form, SignUp
 from mailer.statuses import MessageState, SendingClass
 
 _FOLDER = "email/confirmation"
+_RESPONSE_DESIGN = "plain"
 
 
 @dataclass(frozen=True)
@@ -56,19 +62,8 @@ def send_letters(session: Session, ctx: Context, form: Form, letters: Sequence[L
     delivery.add_messages(
         session,
         [
-            {
-                "sending_id": sending.id,
-                "contact_id": None,
-                "address_id": letter.address_id,
-                "to_address": letter.email,
-                "recipient_key": key,
-                "occurrence": 0,
-                "batch_id": batches[_provider(letter.email)],
-                "state": MessageState.QUEUED.value,
-                "reason": "",
-                "attempts": 0,
-                "reply": "",
-            }
+            _message_row(sending.id, batches[_provider(letter.email)], key)
+            | {"address_id": letter.address_id, "to_address": letter.email}
             for key, letter in by_key.items()
         ],
     )
@@ -100,6 +95,67 @@ def _ensure_version(session: Session, ctx: Context, form: Form) -> int:
     if form.version_id is None or form.version_key != key:
         form.version_id, form.version_key = freeze_content(session, ctx, spec).id, key
     return form.version_id
+
+
+def send_response(
+    session: Session, ctx: Context, form: Form, contact: Contact, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Queue the response mail of a form for a person who is in; return `params` with the content frozen by then.
+
+    It answers what the person has just done, so it is transactional: no topic, no tracking, no unsubscribe link.
+
+    Raises:
+        InputError: the subject is no template.
+        ConflictError: the form has no sender profile any more.
+    """
+    if form.sender_id is None:
+        raise ConflictError("the form has no sender profile", mend="choose one")
+    spec = response_content(session, params["subject"], params["text"])
+    key = hashlib.blake2b(json.dumps([spec.mjml, spec.subject, params["text"]]).encode(), digest_size=32).hexdigest()
+    frozen = params.get("version_id") if params.get("version_key") == key else None
+    version_id = frozen or freeze_content(session, ctx, spec).id
+    sending = delivery.create_sending(
+        session,
+        ctx,
+        SendingSpec(
+            sending_class=SendingClass.TRANSACTIONAL,
+            sender_id=form.sender_id,
+            content_version_id=version_id,
+            send_until=ctx.clock.now() + SEND_UNTIL[SendingClass.TRANSACTIONAL],
+            track_opens=False,
+            track_clicks=False,
+        ),
+    )
+    row = build_batch_row(sending.id, "other", 0, not_before=ctx.clock.now())
+    (batch_id,) = delivery.add_batches(session, [row])
+    message = _message_row(sending.id, batch_id, contact.id) | {
+        "contact_id": contact.id, "address_id": contact.address_id,
+    }  # fmt: skip
+    delivery.add_messages(session, [message])
+    delivery.start_sending(session, ctx, sending.id)
+    return {**params, "version_id": version_id, "version_key": key}
+
+
+def response_content(session: Session, subject: str, text: str) -> ContentSpec:
+    """Return what a response mail is made of: the plain design, the subject a template, the text as it is."""
+    design = get_design_source(session, _RESPONSE_DESIGN)
+    return ContentSpec(mjml=design.mjml, subject=subject, name="response", data={"text": text}, is_marketing=False)
+
+
+def _message_row(sending_id: int, batch_id: int, recipient_key: int) -> dict[str, object]:
+    return {
+        "sending_id": sending_id,
+        "contact_id": None,
+        "address_id": None,
+        "to_address": None,
+        "recipient_key": recipient_key,
+        "occurrence": 0,
+        "batch_id": batch_id,
+        "state": MessageState.QUEUED.value,
+        "reason": "",
+        "attempts": 0,
+        "reply": "",
+    }
 
 
 @cache

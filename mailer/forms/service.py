@@ -16,11 +16,13 @@ from mailer.campaigns.windows import parse_local_time
 from mailer.clock import utc_now
 from mailer.consent.queries import find_topic, list_topics
 from mailer.consent.wording import record_wording
+from mailer.content.service import prepare_content
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, MailerError, Problem
 from mailer.forms import queries
 from mailer.forms.limits import release_breaker
-from mailer.forms.spec import FormFile, read_site
+from mailer.forms.mails import response_content
+from mailer.forms.spec import RESPONSE, FormFile, read_site
 from mailer.schema.forms import Form, FormWording
 from mailer.segments import uses
 from mailer.segments.members import require_static
@@ -226,6 +228,12 @@ def _action(
 ) -> dict[str, Any]:
     """Return an action with its segment as id; one that was there before may be private to somebody else."""
     ((kind, value),) = action.items()
+    if kind == RESPONSE:
+        try:
+            prepare_content(response_content(session, value["subject"], value["text"]))
+        except InputError as error:
+            problems += [Problem("actions", f"response mail: {found.what}", found.mend) for found in error.problems]
+        return {"kind": RESPONSE, "params": dict(value)}
     if kind != ActionKind.ADD_TO_SEGMENT:
         return {"kind": ActionKind.FOLLOW_UP.value, "params": dict(value)}
     try:
@@ -245,6 +253,8 @@ def _record_uses(session: Session, form: Form) -> None:
 
 
 def _described(action: Mapping[str, Any]) -> dict[str, Any]:
+    if action["kind"] == RESPONSE:
+        return {RESPONSE: {key: action["params"][key] for key in ("subject", "text")}}
     if action["kind"] != ActionKind.ADD_TO_SEGMENT:
         return {ActionKind.FOLLOW_UP.value: dict(action["params"])}
     return {ActionKind.ADD_TO_SEGMENT.value: action["params"]["segment_id"]}

@@ -20,6 +20,8 @@ from mailer.statuses import ActionKind
 ACCENT = "#3a4fd0"
 LANGUAGES = ("en", "da", "de", "es", "fr", "it", "nb", "nl", "sv")
 MAX_FIELDS = 20
+RESPONSE = "response_mail"
+"""The action that only forms have; the others are those of links."""
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -117,7 +119,12 @@ def _check_action(number: int, action: Mapping[str, Any]) -> list[Problem]:
             return []
         more = ", ".join(sorted(FOLLOW_UP_KEYS - {"title"}))
         return [Problem("actions", f"action {number + 1}: a follow-up has a title, and may have {more}")]
-    what = f"action {number + 1} is none of add_to_segment and follow_up"
+    if kind == RESPONSE:
+        is_whole = isinstance(value, Mapping) and set(value) == {"subject", "text"} and all(value.values())
+        return (
+            [] if is_whole else [Problem("actions", f"action {number + 1}: a response mail has a subject and a text")]
+        )
+    what = f"action {number + 1} is none of add_to_segment, follow_up and {RESPONSE}"
     return [Problem("actions", what, "give each action one key, its kind")]
 
 

@@ -22,7 +22,9 @@ from mailer.contacts.people import take_in_person
 from mailer.context import Context
 from mailer.delivery.forget import forget_recipients
 from mailer.errors import MailerError
+from mailer.forms.mails import send_response
 from mailer.forms.service import wording_word
+from mailer.forms.spec import RESPONSE
 from mailer.log import get_logger
 from mailer.schema.consent import Topic
 from mailer.schema.contacts import Contact
@@ -141,13 +143,22 @@ def _cause(session: Session, form: Form, row: SignUp, proof: Proof) -> Cause:
 def _act(session: Session, ctx: Context, form: Form, contact: Contact) -> str:
     """Do what the form asks for; one that cannot be done costs nobody their sign-up. Returns what could not."""
     failed = []
-    for number, action in enumerate(form.actions):
-        key = f"form:{form.id}:{number}:{contact.id}"
-        verb = Verb(ActionKind(action["kind"]), action["params"], f"form:{form.id}", key)
+    for number, action in enumerate(list(form.actions)):
         try:
             with session.begin_nested():
-                perform_verb(session, ctx, verb, contact.id)
+                _do(session, ctx, form, contact, number, action)
         except MailerError as error:
-            failed.append(f"{verb.kind}: {error.message}")
-            log.warning("form_action_refused", form_id=form.id, kind=verb.kind.value, error=type(error).__name__)
+            failed.append(f"{action['kind']}: {error.message}")
+            log.warning("form_action_refused", form_id=form.id, kind=action["kind"], error=type(error).__name__)
     return "; ".join(failed)
+
+
+def _do(session: Session, ctx: Context, form: Form, contact: Contact, number: int, action: Mapping[str, Any]) -> None:
+    if action["kind"] == RESPONSE:
+        params = send_response(session, ctx, form, contact, action["params"])
+        if params != action["params"]:  # frozen once for all who come later
+            form.actions = [{**each, "params": params} if each is action else each for each in form.actions]
+        return
+    key = f"form:{form.id}:{number}:{contact.id}"
+    verb = Verb(ActionKind(action["kind"]), action["params"], f"form:{form.id}", key)
+    perform_verb(session, ctx, verb, contact.id)

@@ -13,6 +13,8 @@ from mailer.consent import service as consent
 from mailer.consent.queries import get_permission, list_active_suppressions, list_ledger
 from mailer.consent.service import Cause
 from mailer.context import Context
+from mailer.delivery.loop import send_due
+from mailer.errors import InputError
 from mailer.forms import service
 from mailer.forms.confirm import Standing, confirm
 from mailer.forms.spec import build_form_file
@@ -25,6 +27,7 @@ from mailer.schema.forms import Form, SignUp, SignUpAddress
 from mailer.schema.segments import SegmentMember
 from mailer.segments.service import create_static
 from mailer.statuses import Permission, SuppressionReason
+from mailer.workspace.service import open_workspace
 from tests.support.forms import (
     WORDING,
     find_people,
@@ -36,6 +39,7 @@ from tests.support.forms import (
     read_row,
 )
 from tests.support.make import make_company, make_contact, make_reader, make_topic
+from tests.support.sink import Sink
 
 VISITOR = Visitor("203.0.113.9", "Mail reader")
 
@@ -358,3 +362,35 @@ def _together(calls: list) -> list[Standing]:  # type: ignore[type-arg]
     for thread in threads:
         thread.join()
     return told
+
+
+def test_the_response_mail_goes_to_who_is_in_and_is_frozen_once(sending_ctx: Context, sink: Sink) -> None:
+    ctx = sending_ctx
+    mail = {"subject": "Good that you come, {{ contact.first_name | default('friend') }}", "text": "Doors at <nine>."}
+    form = make_form(ctx, actions=[{"response_mail": mail}])
+    with ctx.write() as session:
+        open_workspace(session).limits = {"rate_per_second": 0}
+    rows = [mail_to(ctx, form, f"{name}@example.com") for name in ("anna", "bo")]
+    versions = []
+    for row in rows:
+        press(ctx, row)
+        with ctx.read() as session:
+            versions.append(session.get_one(Form, form.id).actions[0]["params"]["version_id"])
+
+    send_due(ctx, seconds=20)
+
+    answers = [one for one in sink.mails if "Good" in one.header("Subject")]
+    assert sorted(one.rcpt_to for one in answers) == ["anna@example.com", "bo@example.com"]
+    assert answers[0].header("Subject") == "Good that you come, Anna"
+    assert answers[0].header("List-Unsubscribe") == ""
+    assert b"Doors at &lt;nine&gt;." in answers[0].raw.replace(b"=\r\n", b"")
+    assert versions[0] == versions[1]
+    with ctx.read() as session:
+        assert service.describe_form(session, session.get_one(Form, form.id))["actions"] == [{"response_mail": mail}]
+
+
+def test_a_response_mail_that_is_no_template_is_refused_when_it_is_written(ctx: Context) -> None:
+    with pytest.raises(InputError) as raised:
+        make_form(ctx, actions=[{"response_mail": {"subject": "{{ contact.__class__() }}", "text": "x"}}])
+
+    assert {problem.where for problem in raised.value.problems} == {"actions"}

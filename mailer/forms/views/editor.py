@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.errors import MailerError
 from mailer.forms import queries, service
-from mailer.forms.spec import ACCENT, LANGUAGES, FormFile, build_form_file
+from mailer.forms.spec import ACCENT, LANGUAGES, RESPONSE, FormFile, build_form_file
 from mailer.segments.visibility import find_viewer, list_visible
 from mailer.statuses import FollowUpKind, SegmentKind
 from mailer.web.access import MARKETING, access, who
@@ -155,4 +155,7 @@ def _read_actions() -> list[dict[str, Any]]:
                 }
             }
         )
+    if form_text("response_subject") or form_text("response_text"):
+        mail = {"subject": form_text("response_subject"), "text": form_text("response_text")}
+        actions.append({RESPONSE: mail})
     return actions
