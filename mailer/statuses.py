@@ -217,6 +217,40 @@ class Blame(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ProviderEvent(StrEnum):
+    """What a mail provider reports of a mail or an address."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCE = "soft_bounce"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    RESUBSCRIBE = "resubscribe"
+    OPEN = "open"
+    CLICK = "click"
+    NOT_BOUNCE = "not_bounce"
+    UNKNOWN = "unknown"
+
+
+class Provider(StrEnum):
+    """A mail provider whose calls we read."""
+
+    SES = "ses"
+    SENDGRID = "sendgrid"
+    MAILGUN = "mailgun"
+    POSTMARK = "postmark"
+    SPARKPOST = "sparkpost"
+    BREVO = "brevo"
+    MAILJET = "mailjet"
+    MANDRILL = "mandrill"
+    MAILERSEND = "mailersend"
+    RESEND = "resend"
+
+
 class SegmentKind(StrEnum):
     """How the members of a segment are found."""
 

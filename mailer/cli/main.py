@@ -44,7 +44,7 @@ for command in (
     running.demo, running.up, running.run, running.doctor, running.version, users.users, contacts.contacts,
     contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
     forms.forms, consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions,
-    transports.transports, consent.stop_all, catcher.catcher, bounces.bounces,
+    transports.transports, consent.stop_all, catcher.catcher, bounces.bounces, bounces.webhooks,
     privacy.privacy,
 ):  # fmt: skip
     main.add_command(command)
