@@ -56,10 +56,11 @@ def test_every_setting_is_documented(name: str) -> None:
     assert f"`MAILER_{name.upper()}`" in _read("reference/settings.md")
 
 
+VOCABULARY = (statuses.Verdict, statuses.Blame, statuses.Provider, statuses.ProviderEvent)
 WORDS = [
     (enum.__name__, word.value)
     for enum in vars(statuses).values()
-    if isinstance(enum, type) and issubclass(enum, StrEnum) and enum not in (StrEnum, statuses.Verdict, statuses.Blame)
+    if isinstance(enum, type) and issubclass(enum, StrEnum) and enum is not StrEnum and enum not in VOCABULARY
     for word in enum
 ]
 
@@ -69,8 +70,8 @@ def test_every_status_is_documented(enum: str, word: str) -> None:
     assert f"`{word}`" in _read("reference/states.md"), enum
 
 
-@pytest.mark.parametrize("word", [*Reason, *statuses.Verdict, *statuses.Blame])
-def test_every_bounce_word_is_documented(word: str) -> None:
+@pytest.mark.parametrize("word", [*Reason, *(word for enum in VOCABULARY for word in enum)])
+def test_every_word_of_bounces_and_providers_is_documented(word: str) -> None:
     assert f"`{word}`" in _read("reference/vocabulary.md")
 
 
