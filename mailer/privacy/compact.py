@@ -6,11 +6,12 @@ and VACUUM takes them away; ANALYZE renews the statistics, which hold samples of
 """
 
 import sqlite3
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from mailer.clock import utc_now
 from mailer.context import Context
@@ -65,10 +66,31 @@ def vacuum_sqlite(ctx: Context) -> bool:
 
 
 def _vacuum_postgresql(ctx: Context) -> None:
+    """Take dead rows away and sample anew, table by table; what is locked or not ours is autovacuum's."""
     tables = dict.fromkeys([*(entry.name for entry in OF_PERSONS), *(entry.name for entry in REGISTER if entry.free)])
     with ctx.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for name in tables:
-            try:
-                connection.execute(text(f"VACUUM (ANALYZE) {name}"))
-            except OperationalError:  # a lock that lasts, or a role that may not: autovacuum does it later
-                continue
+        connection.execute(text("SET lock_timeout = '2s'"))
+        try:
+            for name in tables:
+                with suppress(OperationalError, ProgrammingError):
+                    connection.execute(text(f"VACUUM (ANALYZE) {name}"))
+                    if connection.execute(text(f"SELECT 1 FROM {name} LIMIT 1")).first() is None:  # noqa: S608 - ours
+                        _forget_samples(connection, name)
+        finally:
+            connection.execute(text("RESET lock_timeout"))
+
+
+_SAMPLED = text("""
+  SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+  FROM pg_stats s JOIN pg_attribute a ON a.attrelid = CAST(s.tablename AS regclass) AND a.attname = s.attname
+  WHERE s.schemaname = current_schema() AND s.tablename = :name
+""")
+
+
+def _forget_samples(connection: Connection, name: str) -> None:
+    """Drop the statistics of an empty table: ANALYZE leaves them as they were, with values of rows that are gone.
+
+    Giving a column the type that it has is what drops them, in every version of PostgreSQL; nothing is rewritten.
+    """
+    for column, kind in connection.execute(_SAMPLED, {"name": name}).all():
+        connection.execute(text(f'ALTER TABLE {name} ALTER COLUMN "{column}" TYPE {kind}'))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 from openpyxl import Workbook
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from mailer import tokens
 from mailer.accounts.service import record_audit
@@ -30,7 +30,7 @@ from mailer.imports.uploads import make_upload
 from mailer.privacy.rows import recipient_key
 from mailer.privacy.service import RequestValues, record_request
 from mailer.schema.actions import ActionRun
-from mailer.schema.consent import Suppression
+from mailer.schema.consent import Suppression, Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
@@ -110,6 +110,13 @@ def leave_traces(ctx: Context, sink: Sink | None = None) -> World:
     object_to_mail(ctx, zyxa.id, cause)
     with ctx.write() as session:
         complain(session, session.get_one(Contact, zyxa.id), Cause(source="report", channel="complaint"))
+    for said in (f"{LAST} Lane " * 40, "", f"{LAST} Way " * 20, ""):  # older copies of a row lie in free pages
+        with ctx.write() as session:
+            if ctx.database.is_sqlite:
+                session.execute(text("PRAGMA secure_delete = OFF"))  # some builds have it on
+            session.execute(update(Topic).values(description=said))
+    with ctx.write() as session:
+        session.execute(text("ANALYZE"))  # statistics hold samples of values
     return world
 
 
