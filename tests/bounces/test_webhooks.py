@@ -200,9 +200,9 @@ def test_a_call_that_cannot_be_read_is_an_error_of_the_caller(provider: Provider
 
 
 NAMES = (
-    "event", "email", "Type", "Message", "eventType", "bounce", "mail", "destination", "event-data", "message", "headers",
-    "delivery-status", "RecordType", "Email", "BouncedAt", "msys", "message_event", "timestamp", "ts_epoch", "time",
-    "type", "data", "to", "created_at", "recipient", "morph", "reason", "bounceType", "bouncedRecipients",
+    "event", "email", "Type", "Message", "eventType", "bounce", "mail", "destination", "event-data", "message",
+    "headers", "delivery-status", "RecordType", "Email", "BouncedAt", "msys", "message_event", "timestamp", "ts_epoch",
+    "time", "type", "data", "to", "created_at", "recipient", "morph", "reason", "bounceType", "bouncedRecipients",
 )  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
