@@ -134,7 +134,7 @@ def test_another_wording_is_another_version_and_the_old_ones_stay(ctx: Context) 
         kept = [(row.version, row.text) for row in queries.list_wordings(session, form.id)]
         ledger = load_wordings(session, [f"form-{form.id}-v{n}" for n in (1, 2, 3)])
     assert kept == [(3, "First."), (2, "Second."), (1, "First.")]
-    assert list(ledger.values()) == ["First.", "Second.", "First."]
+    assert [ledger[f"form-{form.id}-v{n}"] for n in (1, 2, 3)] == ["First.", "Second.", "First."]
 
 
 def test_an_open_form_is_never_left_without_what_it_needs(ctx: Context) -> None:

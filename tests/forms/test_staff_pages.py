@@ -1,13 +1,12 @@
 """The builder and the pages of a form, for staff who may, through the real sign-in."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from mailer.app import create_app
 from mailer.context import Context
 from mailer.forms import queries, service
 from mailer.forms.confirm import confirm
@@ -15,7 +14,7 @@ from mailer.forms.submit import Visitor
 from mailer.schema.forms import Form
 from mailer.segments.service import create_static
 from mailer.statuses import Role
-from tests.support.client import csrf_of, sign_in
+from tests.support.client import sign_in
 from tests.support.forms import link_of, mail_to, make_form, new_person
 from tests.support.make import make_sender, make_staff, make_topic
 from tests.support.story import _hashed
@@ -23,15 +22,28 @@ from tests.support.story import _hashed
 Values = dict[str, Any]
 
 
+Browsers = dict[Role, tuple[FlaskClient, str]]
+
+
+@pytest.fixture(scope="session")
+def browsers(shared: Context, app: Flask) -> Browsers:
+    """Browsers of staff by role, each with its token against forged requests; signing in is slow on purpose."""
+    form = make_form(shared, name="Put away")  # the workspace comes with it
+    service.archive_form(shared, form.public_id, is_archived=True)
+    found: Browsers = {}
+    for role in (Role.MARKETER, Role.OPS, Role.SALES):
+        email = new_person("staff")
+        with shared.write() as session:
+            make_staff(session, email=email, role=role.value, password_hash=_hashed(), must_change_password=False)
+        client = app.test_client()
+        found[role] = client, sign_in(client, email)
+    return found
+
+
 @pytest.fixture
-def staff(ctx: Context, client: FlaskClient) -> tuple[FlaskClient, str]:
+def staff(ctx: Context, browsers: Browsers) -> tuple[FlaskClient, str]:
     """A marketer's browser and the token against forged requests."""
-    form = make_form(ctx)  # the workspace comes with it
-    email = new_person("staff")
-    with ctx.write() as session:
-        make_staff(session, email=email, role=Role.MARKETER.value, password_hash=_hashed(), must_change_password=False)
-    service.archive_form(ctx, form.public_id, is_archived=True)
-    return client, sign_in(client, email)
+    return browsers[Role.MARKETER]
 
 
 def build(ctx: Context, csrf: str, **more: Any) -> Values:
@@ -174,37 +186,21 @@ def test_a_new_form_starts_with_what_most_have(ctx: Context, staff: tuple[FlaskC
 
 
 @pytest.mark.parametrize("path", ["/forms", "/forms/new"])
-def test_sales_have_no_right_to_forms(ctx: Context, make_browser: Callable[[Role], FlaskClient], path: str) -> None:
-    assert make_browser(Role.SALES).get(path).status_code == 403
+def test_sales_have_no_right_to_forms(browsers: Browsers, path: str) -> None:
+    assert browsers[Role.SALES][0].get(path).status_code == 403
 
 
-def test_operations_look_and_let_go_but_change_nothing(
-    ctx: Context, make_browser: Callable[[Role], FlaskClient]
-) -> None:
-    form, browser = make_form(ctx), make_browser(Role.OPS)
-    csrf = {"csrf_token": csrf_of(browser.get("/account/password").text)}
+def test_operations_look_and_let_go_but_change_nothing(ctx: Context, browsers: Browsers) -> None:
+    form, (browser, csrf) = make_form(ctx), browsers[Role.OPS]
 
     page = browser.get(f"/forms/{form.public_id}")
-    acts = {act: browser.post(f"/forms/{form.public_id}/{act}", data=csrf).status_code for act in ("close", "release")}
+    acts = {
+        act: browser.post(f"/forms/{form.public_id}/{act}", data={"csrf_token": csrf}).status_code
+        for act in ("close", "release")
+    }
 
     assert (page.status_code, "Archive" in page.text) == (200, False)
     assert acts == {"close": 403, "release": 303}
-
-
-@pytest.fixture
-def make_browser(ctx: Context, staff: tuple[FlaskClient, str]) -> Callable[[Role], FlaskClient]:
-    """Browsers of staff with a role."""
-    del staff
-
-    def make(role: Role) -> FlaskClient:
-        email = new_person("staff")
-        with ctx.write() as session:
-            make_staff(session, email=email, role=role.value, password_hash=_hashed(), must_change_password=False)
-        client = create_app(ctx).test_client()
-        sign_in(client, email)
-        return client
-
-    return make
 
 
 def test_the_list_is_paged(ctx: Context, staff: tuple[FlaskClient, str]) -> None:
