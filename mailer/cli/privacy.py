@@ -82,7 +82,7 @@ def erase(*, email: str, confirm: str, as_json: bool) -> None:
       mailer privacy erase anna@example.com
       mailer privacy erase anna@example.com --confirm anna@example.com
     """
-    with opened() as ctx:
+    with opened(rings=False) as ctx:
         with ctx.read() as session:
             preview = preview_erasure(session, queries.find_person(session, ctx, email))
         if not confirm:
@@ -123,7 +123,7 @@ def erase_again(*, file: Path, as_json: bool) -> None:
       mailer privacy erase-again kept-elsewhere.csv
     """
     hashes = list(_read_hashes(file))
-    with opened() as ctx:
+    with opened(rings=False) as ctx:
         with ctx.read() as session:
             pages = [hashes[at : at + 500] for at in range(0, len(hashes), 500)]
             emails = [email for page in pages for email in queries.list_restored(session, page)]

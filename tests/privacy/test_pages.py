@@ -18,6 +18,8 @@ from mailer.schema.privacy import Erasure, SubjectRequest
 from tests.support.client import csrf_of, make_client, sign_in
 from tests.support.story import Story, make_story
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def story(ctx: Context) -> Story:
@@ -64,20 +66,6 @@ def test_overdue_requests_stand_on_top(ctx: Context, story: Story, client: Flask
 
     assert "1 request is overdue" in page
     assert page.index("asker2@") < page.index("asker0@")
-
-
-def test_the_list_of_requests_has_pages(ctx: Context, story: Story, client: FlaskClient) -> None:
-    for number in range(51):
-        record_request(ctx, RequestValues(kind="access", email=f"asker{number}@example.com"))
-    first = client.get("/privacy").text
-
-    after = first.split("after=")[1].split('"')[0]
-    second = client.get(f"/privacy?after={after}").text
-
-    assert "asker50@" not in first
-    assert "asker50@" in second
-    assert "asker49@" not in second
-    assert client.get("/privacy?after=123456789012345678").status_code == 200
 
 
 def test_a_person_is_shown_exported_and_erased_by_typing(ctx: Context, story: Story, client: FlaskClient) -> None:
@@ -140,8 +128,7 @@ def test_who_was_touched_comes_as_a_file(ctx: Context, story: Story, client: Fla
     assert wrong.status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/privacy", "/privacy/person", "/privacy/retention", "/privacy/incident"])
-def test_who_sells_may_write_a_request_down_and_see_nothing_else(ctx: Context, story: Story, path: str) -> None:
+def test_who_sells_may_write_a_request_down_and_see_nothing_else(ctx: Context, story: Story) -> None:
     client = make_client(ctx)
     with ctx.write() as session:
         admin = session.scalars(select(Staff).where(Staff.email == "ada@example.com")).one()
@@ -152,5 +139,6 @@ def test_who_sells_may_write_a_request_down_and_see_nothing_else(ctx: Context, s
         )  # fmt: skip
     sign_in(client, "bo@example.com")
 
-    assert client.get(path).status_code == 403
+    for path in ("/privacy", "/privacy/person", "/privacy/retention", "/privacy/incident"):
+        assert client.get(path).status_code == 403
     assert client.get("/privacy/requests/new").status_code == 200

@@ -51,12 +51,11 @@ def ago(days: float) -> object:
     return utc_now() - timedelta(days=days)
 
 
-def test_nothing_goes_before_its_time(sending_ctx: Context, world: World) -> None:
+def test_each_rule_lets_go_what_the_preview_counts_and_nothing_before_its_time(
+    sending_ctx: Context, world: World
+) -> None:
     assert due(sending_ctx) == dict.fromkeys((rule.limit for rule in RULES), 0)
     assert set(apply_retention(sending_ctx).values()) == {0}
-
-
-def test_each_rule_lets_go_what_the_preview_counts(sending_ctx: Context, world: World) -> None:
     for path in (sending_ctx.settings.data_dir / "uploads").rglob("*"):
         os.utime(path, (0, 0))
     age(
