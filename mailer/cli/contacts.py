@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def activities() -> None:
 @click.option("--source", required=True, help="Where the addresses come from, in words.")
 @click.option("--topic", "topics", multiple=True, metavar="NAME", help="Subscribe them to this topic.")
 @click.option("--no-topics", is_flag=True, help="Subscribe them to nothing.")
+@click.option(
+    "--expires",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The permission runs out at the end of this day (UTC).",
+)
 @map_option
 @dry_option
 @json_option
@@ -55,6 +62,7 @@ def import_contact_file(
     source: str,
     topics: tuple[str, ...],
     no_topics: bool,
+    expires: datetime | None,
     maps: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -68,7 +76,10 @@ def import_contact_file(
     """
     if bool(topics) == no_topics:
         raise InputError("say which topics they get, or that they get none", where="--topic", mend="or --no-topics")
-    options = ImportOptions(basis=basis, source=source, topics=topics, mapping=_read_maps(maps))
+    options = ImportOptions(
+        basis=basis, source=source, topics=topics, mapping=_read_maps(maps),
+        expires_at=expires.replace(hour=23, minute=59, second=59, tzinfo=UTC) if expires else None,
+    )  # fmt: skip
     with opened() as ctx, _bar(as_json=as_json) as told:
         result = import_contacts(ctx, file, options, is_dry_run=dry_run, progress=told)
     _print_result(result, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -11,6 +12,7 @@ from mailer.consent import expiry, queries, service
 from mailer.consent.replay import list_differences, rebuild_state
 from mailer.consent.service import Cause
 from mailer.context import Context
+from mailer.imports.service import ImportOptions, import_contacts
 from mailer.schema.consent import Consent, ConsentEvent, Subscription
 from mailer.schema.contacts import Contact
 from mailer.statuses import Basis, Permission
@@ -91,6 +93,24 @@ def test_implied_consent_runs_out_by_the_setting(ctx: Context, basis: Basis, day
     with ctx.write() as session:
         make_workspace(session, limits={"implied_consent_days": days})
         assert expiry.find_end(session, basis, now) == (now + timedelta(days=days) if is_given else None)
+
+
+def test_an_import_says_when_its_permission_runs_out(ctx: Context, tmp_path: Path) -> None:
+    """In file order: by a day of its own, else by the workspace's setting; the ledger says so, too."""
+    now = utc_now()
+    with ctx.write() as session:
+        make_workspace(session, limits={"implied_consent_days": 10})
+    for name, expires_at in (("a", None), ("b", now + timedelta(days=3))):
+        file = tmp_path / f"{name}.csv"
+        file.write_text(f"email\n{name}@example.com\n", encoding="utf-8")
+        import_contacts(ctx, file, ImportOptions(basis="customer", source="CRM", expires_at=expires_at))
+
+    with ctx.read() as session:
+        ends = session.scalars(select(Consent.expires_at).order_by(Consent.contact_id)).all()
+        written = session.scalars(select(ConsentEvent.ends_at).order_by(ConsentEvent.id)).all()
+        assert [round((end - now).total_seconds() / 86400) for end in ends if end] == [10, 3]
+        assert written == ends
+        assert list_differences(session) == []
 
 
 def test_tables_are_made_anew_from_the_ledger(ctx: Context) -> None:

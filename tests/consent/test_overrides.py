@@ -1,5 +1,7 @@
 """An override: people by name, a reason, a second person above 50, and never past a no (FEATURES C3)."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -138,7 +140,9 @@ def _take_back(ctx: Context, scene: Scene) -> None:
         (_erase, "suppressed"), (_mark, "do_not_mail"), (_pause, "paused"), (_take_back, "no_permission"),
     ],
 )  # fmt: skip
-def test_at_the_gate_an_override_stands_in_for_what_is_missing_only(ctx: Context, happens, outcome: str) -> None:
+def test_at_the_gate_an_override_stands_in_for_what_is_missing_only(
+    ctx: Context, happens: Callable[[Context, Scene], None], outcome: str
+) -> None:
     with ctx.write() as session:
         scene = Scene(session, 1)
         scene.ask(session)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from mailer import tokens
 from mailer.clock import utc_now
@@ -14,7 +14,8 @@ from mailer.context import Context
 from mailer.errors import ConflictError, InputError, UntrustedRequestError
 from mailer.schema.consent import Consent, ConsentEvent, LeaveAnswer, Subscription
 from mailer.schema.contacts import Contact
-from mailer.statuses import Basis, Permission, Purpose
+from mailer.schema.workspace import Workspace
+from mailer.statuses import Basis, Permission, Purpose, SubscriptionStatus
 from tests.support.make import make_contact, make_topic, make_workspace
 
 CAUSE = Cause(source="form", channel="form")
@@ -33,7 +34,7 @@ class Scene:
             service.give_permission(
                 session, first, Permission.CUSTOMER, CAUSE, basis=Basis.CUSTOMER, expires_at=self.end
             )  # fmt: skip
-            service.set_subscription(session, first, self.news, service.SubscriptionStatus.SUBSCRIBED, CAUSE)
+            service.set_subscription(session, first, self.news, SubscriptionStatus.SUBSCRIBED, CAUSE)
             for topic_id in (self.news, self.offers):
                 service.subscribe(session, second, topic_id, CAUSE)
         self.first, self.second = first.id, second.id
@@ -124,8 +125,7 @@ def test_two_topics_ended_by_one_click_end_all_marketing(scene: Scene) -> None:
 
 def test_one_click_stays_with_its_topics_where_the_workspace_says_so(scene: Scene) -> None:
     with scene.ctx.write() as session:
-        session.execute(update(service.queries.Topic).values(description=""))
-        workspace = session.get_one(preferences.get_workspace(session).__class__, 1)
+        workspace = session.get_one(Workspace, 1)
         workspace.limits = {"one_click_withdraws": 0}
     for topic_id in (scene.news, scene.offers):
         token = tokens.manage_token(scene.ctx.keys, scene.second, topic_id, 0)

@@ -5,8 +5,8 @@ import json
 import pytest
 from sqlalchemy import select, text
 
-from mailer.consent import blocks, byhand, service
-from mailer.consent.proof import Evidence, as_mapping, build_proof
+from mailer.consent import blocks, byhand, queries, service
+from mailer.consent.proof import Evidence, Proof, as_mapping, build_proof
 from mailer.consent.service import Cause
 from mailer.consent.wording import record_wording
 from mailer.context import Context
@@ -35,7 +35,7 @@ def person(ctx: Context) -> Contact:
     return contact
 
 
-def _proof(ctx: Context, person: Contact, *, checks_seals: bool = True):
+def _proof(ctx: Context, person: Contact, *, checks_seals: bool = True) -> Proof:
     with ctx.read() as session:
         return build_proof(session, person, checks_seals=checks_seals)
 
@@ -165,4 +165,4 @@ def test_a_topic_that_was_left_stays_left_by_hand(ctx: Context) -> None:
     byhand.record_permission(ctx, contact.id, Permission.CONSENT, PAPER, topic_ids=[topic.id])
 
     with ctx.read() as session:
-        assert service.queries.list_choices(session, contact.id)[0].status.value == "unsubscribed"
+        assert queries.list_choices(session, contact.id)[0].status.value == "unsubscribed"

@@ -86,6 +86,17 @@ def test_an_import_of_contacts_lifts_nothing_and_gives_nothing(ctx: Context, rea
     assert _active(ctx) == [(reason.value, "all")]
 
 
+def test_a_word_against_tracking_is_no_leaving(ctx: Context) -> None:
+    with ctx.write() as session:
+        contact = make_contact(session, GONE, key=ctx.keys.suppression)
+        service.decide_tracking(session, contact, service.Cause("page", "page"), is_allowed=False)
+        person = Imported(
+            contact.id, contact.ledger_id, contact.address_id or 0, _hash(ctx), is_new=False, is_new_address=False
+        )
+        assert record_imported(session, [person], ImportTerms(Basis.CONSENT, "file"), utc_now()) == 0
+        assert queries.get_permission(session, contact.id) == "consent"
+
+
 def test_an_export_read_back_adds_nothing_and_brings_back_what_was_taken(ctx: Context) -> None:
     with ctx.write() as session:
         topic = make_topic(session, name="News")
