@@ -28,9 +28,11 @@ from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery.loop import reap_now, send_due
+from mailer.errors import ConflictError
 from mailer.reputation.service import check_rates
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message
+from mailer.tracking.ingest import run_ingest
 from tests.chaos.guards import remove_guard
 from tests.chaos.probes import Probe, install
 from tests.chaos.scene import open_context
@@ -42,6 +44,7 @@ QUICK = {
     "mailer.delivery.desk:DATABASE_AWAY_SECONDS": 1.0,
     "mailer.delivery.fleet:AWAY_SECONDS": 1.0,
     "mailer.delivery.policy:_LATER": 1.0,
+    "mailer.tracking.ingest:_REST_SECONDS": 0.2,
 }
 
 
@@ -98,11 +101,21 @@ def _withdraw(ctx: Context, contact_id: int | None) -> bool:
     return True
 
 
+def ingest(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
+    """Be the ingest process; the one before may not have let go yet."""
+    while not is_stopping():
+        try:
+            run_ingest(ctx)
+        except ConflictError:
+            time.sleep(0.01)
+
+
 ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {
     "send": send,
     "reap": reap,
     "judge": judge,
     "leave": leave,
+    "ingest": ingest,
 }
 
 
