@@ -49,11 +49,11 @@ def take_in(session: Session, ctx: Context, row: SignUp, proof: Proof) -> bool:
 
     Only a proof from the mailbox ends what suppresses the address (FEATURES C10).
     """
-    form = session.get_one(Form, row.form_id)
-    if not _claim_place(session, form.id):
+    if not _claim_place(session, row.form_id):
         row.status, row.reason = SignUpStatus.REFUSED.value, SignUpRefusal.FULL.value
         blank(row)
         return False
+    form = session.get_one(Form, row.form_id, populate_existing=True)  # as it is now that its row is ours
     contact = take_in_person(
         session, ctx, check_address(row.email or ""), row.data, language=str(form.look.get("language", ""))
     )

@@ -203,6 +203,16 @@ def test_operations_look_and_let_go_but_change_nothing(ctx: Context, browsers: B
     assert acts == {"close": 403, "release": 303}
 
 
+def test_a_forged_request_changes_nothing(ctx: Context, staff: tuple[FlaskClient, str]) -> None:
+    client, _csrf = staff
+    form = make_form(ctx)
+
+    forged = client.post(f"/forms/{form.public_id}/close", headers={"Origin": "https://evil.example.org"})
+
+    assert forged.status_code == 400
+    assert newest(ctx).state == "open"
+
+
 def test_the_list_is_paged(ctx: Context, staff: tuple[FlaskClient, str]) -> None:
     make_form(ctx)
     with ctx.read() as session:
