@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from mailer import tokens
+import pytest
+
 from tests.chaos.conftest import OpenField
 from tests.chaos.rig import Field
 from tests.chaos.scene import Scene, make_crowd, set_limits
 from tests.support.webserver import serve_pages
 
-SLOWEST_SECONDS = 2.0  # on a machine that runs several trials at once; the p99 is printed
+SLOWEST_SECONDS = 0.5
+BUSY_SECONDS = 2.0  # the short form runs beside other tests; the p99 is printed
 
 
 def _press(field: Field, scene: Scene, address: str, contact_id: int) -> float:
@@ -30,7 +33,8 @@ def _press(field: Field, scene: Scene, address: str, contact_id: int) -> float:
     return time.monotonic() - began
 
 
-def test_nobody_who_was_answered_passes_a_later_gate(new_field: OpenField) -> None:
+def test_nobody_who_was_answered_passes_a_later_gate(new_field: OpenField, request: pytest.FixtureRequest) -> None:
+    is_alone = "chaos" in (request.config.option.markexpr or "")
     with new_field() as field, serve_pages(field.ctx) as address:
         set_limits(field.ctx, rate_per_second=150, relay_connections=20)
         scene = make_crowd(field.ctx, 500)
@@ -44,4 +48,4 @@ def test_nobody_who_was_answered_passes_a_later_gate(new_field: OpenField) -> No
 
         assert field.verdict(scene) == []
         print(f"p99 {waits[int(len(waits) * 0.99)] * 1000:.0f} ms, slowest {waits[-1] * 1000:.0f} ms")
-        assert waits[int(len(waits) * 0.99)] < SLOWEST_SECONDS
+        assert waits[int(len(waits) * 0.99)] < (SLOWEST_SECONDS if is_alone else BUSY_SECONDS)
