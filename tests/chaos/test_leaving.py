@@ -5,9 +5,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from mailer import tokens
 import pytest
 
+from mailer import tokens
 from tests.chaos.conftest import OpenField
 from tests.chaos.rig import Field
 from tests.chaos.scene import Scene, make_crowd, set_limits
