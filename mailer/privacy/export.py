@@ -152,7 +152,9 @@ def _heading(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON and a cell of a table can hold it."""
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
