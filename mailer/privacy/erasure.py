@@ -40,10 +40,11 @@ from mailer.privacy.wiping import (
 )
 from mailer.schema.consent import ConsentEvidence
 from mailer.schema.contacts import Address, Contact
+from mailer.schema.delivery import Event
 from mailer.schema.forms import SignUp
 from mailer.schema.privacy import Erasure, SubjectRequest
 from mailer.sealing import seal, unseal
-from mailer.statuses import ErasureStatus, RequestStatus, SuppressionReason
+from mailer.statuses import ErasureStatus, EventKind, RequestStatus, SuppressionReason
 
 LEASE = timedelta(minutes=5)
 MENTIONED = ": mentioned"
@@ -142,6 +143,7 @@ def _close(session: Session, person: Person, by: int | None) -> dict[str, int]:
     _keep_hashes(session, person)
     for digest in person.hashes:
         suppress(session, digest, SuppressionReason.ERASURE, "")
+    _keep_complaints(session, person)
     session.flush()
     counts = {"message": 0}
     skip_waiting(session, person)
@@ -163,6 +165,18 @@ def _keep_hashes(session: Session, person: Person) -> None:
     session.add_all(
         Address(email=None, email_hash=digest, created_at=utc_now()) for digest in person.hashes if digest not in there
     )
+
+
+def _keep_complaints(session: Session, person: Person) -> None:
+    """Keep a complaint about a confirmation mail as a suppression: the sign-up that says so goes (forms/facts.py)."""
+    complained = session.scalars(
+        select(SignUp.address_hash)
+        .join(Event, Event.message_id == SignUp.message_id)
+        .where(SignUp.address_hash.in_(person.hashes), Event.kind == EventKind.COMPLAINT.value)
+        .distinct()
+    ).all()
+    for digest in complained:
+        suppress(session, digest, SuppressionReason.COMPLAINT, "")
 
 
 def _answer_requests(session: Session, person: Person, by: int | None) -> None:

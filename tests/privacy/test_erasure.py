@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from mailer.addresses import check_address, hash_address
 from mailer.bounces.service import process_reports, record_report
@@ -40,6 +40,7 @@ from mailer.reports.campaign_figures import get_campaign_figures
 from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Activity, Address, Contact
 from mailer.schema.delivery import Event, Message
+from mailer.schema.forms import SignUp
 from mailer.schema.privacy import Erasure, SubjectRequest
 from mailer.statuses import ErasureStatus, SuppressionReason
 from mailer.tokens import OPEN, verp_local
@@ -232,6 +233,24 @@ def _die_after(step: Step, dying: set[str], ctx: Context, erasure: Erasure, pers
         dying.remove(step.name)
         raise KeyboardInterrupt
     return done
+
+
+def test_a_complaint_about_a_confirmation_mail_is_kept_without_the_sign_up(sending_ctx: Context, world: World) -> None:
+    """Else somebody could have the person mailed again by a form."""
+    complaint = Event(message_id=world.message_id, sending_id=world.sending_id, kind="complaint", at=utc_now(),
+                      dedupe_key="a complaint")  # fmt: skip
+    with sending_ctx.write() as session:
+        session.execute(delete(Suppression))
+        session.execute(update(SignUp).values(message_id=world.message_id))
+        session.add(complaint)
+
+    erase(sending_ctx)
+
+    with sending_ctx.read() as session:
+        assert session.scalar(select(SignUp.id)) is None
+        digest = hash_address(EMAIL, sending_ctx.keys.suppression)
+        reasons = session.scalars(select(Suppression.reason).where(Suppression.address_hash == digest)).all()
+    assert set(reasons) == {"erasure", "complaint"}
 
 
 def test_a_lease_keeps_two_processes_apart(ctx: Context) -> None:
