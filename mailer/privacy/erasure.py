@@ -64,8 +64,10 @@ class Preview:
 
     @property
     def confirmation(self) -> str:
-        """What must be typed to confirm: the address, else the name."""
-        return self.person.emails[0] if self.person.emails else (self.contacts[0].name if self.contacts else "")
+        """What must be typed to confirm: the address, else the name, else the number; never nothing."""
+        name = next((one.name for one in self.contacts if one.name), "")
+        numbers = " ".join(map(str, self.person.contact_ids))
+        return next(iter(self.person.emails), "") or name or f"contact {numbers}".strip()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mailer.schema.accounts import Staff
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.privacy import Erasure, SubjectRequest
 from tests.support.client import csrf_of, make_client, sign_in
+from tests.support.make import make_contact
 from tests.support.story import Story, make_story
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -93,6 +94,19 @@ def test_a_person_is_shown_exported_and_erased_by_typing(ctx: Context, story: St
     with ctx.read() as session:
         assert session.get_one(Contact, story.contact.id).first_name == ""
     assert client.get(f"/contacts/{public_id}").status_code == 404
+
+
+def test_a_contact_without_address_and_name_is_erased_by_its_number(ctx: Context, client: FlaskClient) -> None:
+    with ctx.write() as session:
+        contact = make_contact(session, None, first_name="", last_name="")
+    page = client.get(f"/privacy/person?contact={contact.public_id}")
+    form = {"csrf_token": csrf_of(page.text), "contact": str(contact.public_id)}
+
+    assert client.post("/privacy/erase", data=form | {"typed": ""}).status_code == 400
+    done = client.post("/privacy/erase", data=form | {"typed": f"contact {contact.id}"}, follow_redirects=True)
+
+    assert "The address is closed" in done.text
+    assert advance_all(ctx) == 1
 
 
 def test_an_address_without_contact_is_looked_up(client: FlaskClient) -> None:
