@@ -45,7 +45,8 @@ LANGUAGES = {
 class Preferences:
     """What a public page may show: the address masked, no name (FEATURES M5). `topic` is the one of the token.
 
-    `paused_until` is None where no pause runs; `sender` is who sent the mail that the link stood in, if that is known.
+    `paused_until` is None where no pause runs; `is_tracked`: opens and clicks are kept; `sender` is who sent the mail
+    that the link stood in, if that is known.
     """
 
     workspace: str
@@ -81,16 +82,18 @@ def read_preferences(ctx: Context, token: str) -> Preferences:
             permission=Permission(row.permission) if row else Permission.NONE,
             paused_until=paused,
             language=contact.language,
-            is_tracked=is_tracked(session, contact),
+            is_tracked=all(find_tracked(session, contact)),
             sender=_find_sender(session, read.message_id),
         )
 
 
-def is_tracked(session: Session, contact: Contact) -> bool:
-    """Return whether anything of what this person does with a mail is kept with them."""
+def find_tracked(session: Session, contact: Contact) -> tuple[bool, bool]:
+    """Return whether opens, and whether clicks, are kept with this person."""
     row = service.find_consent(session, contact.id, Purpose.TRACKING)
     mode = TrackingMode(int(get_limit(session, "tracking_unasked")))
-    return decide_tracking(Permission(row.permission) if row else None, contact.country, mode, is_click=True)
+    word = Permission(row.permission) if row else None
+    opens, clicks = (decide_tracking(word, contact.country, mode, is_click=is_click) for is_click in (False, True))
+    return opens, clicks
 
 
 def unsubscribe_by_link(ctx: Context, token: str, *, channel: str, everything: bool = False) -> str:
@@ -173,7 +176,8 @@ def save_choices(
                 service.unsubscribe(session, contact, choice.topic_id, cause)
         if language in LANGUAGES and language != contact.language:
             set_field(session, [contact.id], "language", language, utc_now())
-        if allows_tracking is not None and allows_tracking != is_tracked(session, contact):
+        tracked = find_tracked(session, contact)
+        if allows_tracking is not None and any(kept is not allows_tracking for kept in tracked):
             service.decide_tracking(session, contact, cause, is_allowed=allows_tracking)
         return make_undo(ctx, contact, _own_lines(session, contact, before))
 

@@ -6,9 +6,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
+from mailer.consent.service import Cause, subscribe
 from mailer.context import Context
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Subscription
+from mailer.schema.contacts import Contact
 from mailer.tokens import manage_token
 from tests.support.story import Story
 
@@ -69,6 +71,33 @@ def test_unsubscribing_takes_two_clicks_and_no_script(browser: Browser, base: st
     with ctx.read() as session:
         row = session.get_one(Subscription, (story.contact.id, story.topic_id))
     assert row.status == "unsubscribed"
+
+
+def test_a_person_leaves_comes_back_and_takes_a_break_on_a_phone_without_script(
+    browser: Browser, base: str, world: World
+) -> None:
+    ctx, story = world
+    with ctx.write() as session:  # a line in the ledger, from which an undo knows what was
+        cause = Cause(source="form", channel="form", evidence={"form": "Spring"})
+        subscribe(session, session.get_one(Contact, story.contact.id), story.topic_id, cause)
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    reader = context.new_page()
+
+    reader.goto(f"{base}/u/{manage_token(ctx.keys, story.contact.id, story.topic_id)}")
+    reader.get_by_role("button", name="No more about Invitations").click()
+    reader.get_by_label("Too many mails").check()
+    reader.get_by_role("button", name="Send").click()
+    expect(reader.get_by_text("Thank you for telling us.")).to_be_visible()
+    reader.get_by_role("button", name="Undo").click()
+    expect(reader.get_by_text("Undone. Everything is as it was.")).to_be_visible()
+    expect(reader.get_by_label("Invitations")).to_be_checked()
+    reader.get_by_role("button", name="30 days").click()
+    expect(reader.get_by_text("You have a break until")).to_be_visible()
+    reader.get_by_role("button", name="End the break now").click()
+    expect(reader.get_by_text("Done. The break is over.")).to_be_visible()
+
+    assert context.cookies() == []
+    context.close()
 
 
 def test_the_keyboard_reaches_search_help_and_the_page(page: Page, base: str) -> None:

@@ -179,3 +179,19 @@ def test_an_answer_is_kept_once_and_belongs_to_the_line(scene: Scene) -> None:
         preferences.record_answer(scene.ctx, scene.token(), undo, "because", "")
     with pytest.raises(UntrustedRequestError):
         preferences.record_answer(scene.ctx, scene.token(), "A" * 52, "other", "")
+
+
+@pytest.mark.parametrize(("country", "is_on"), [("Norway", True), ("", False), ("France", False)])
+def test_the_switch_for_tracking_is_on_only_where_all_of_it_is_kept(ctx: Context, country: str, is_on: bool) -> None:
+    with ctx.write() as session:
+        make_workspace(session)
+        contact = make_contact(session, country=country)
+    token = tokens.manage_token(ctx.keys, contact.id)
+    assert preferences.read_preferences(ctx, token).is_tracked is is_on
+
+    preferences.save_choices(ctx, token, (), allows_tracking=False)
+    with ctx.read() as session:
+        assert preferences.find_tracked(session, contact) == (False, False)
+    preferences.save_choices(ctx, token, (), allows_tracking=True)
+    with ctx.read() as session:
+        assert preferences.find_tracked(session, contact) == (True, True)
