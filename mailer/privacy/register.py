@@ -213,7 +213,7 @@ MAILS = (
         hidden=("recipient_key", "gate_token", "batch_id", "address_id", "relay_message_id"),
     ),
     Table(
-        name="event", found=(*_OF_MESSAGE, *_OF_CONTACT), fate=Fate.BLANK, phase=Phase.MESSAGES,
+        name="event", found=_OF_MESSAGE, fate=Fate.BLANK, phase=Phase.MESSAGES,
         blank={"contact_id": None, "detail": {}}, personal=("detail", "contact_id"),
         plain=("reason", "code", "dedupe_key", "message_id"), why="kind and time stay without a name",
         title="What happened with our mails", hidden=("dedupe_key",),
