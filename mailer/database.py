@@ -6,7 +6,7 @@ begins with BEGIN IMMEDIATE, so that it waits at its start and never fails in it
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,13 +100,13 @@ class Database:
         memory = (*(_FRUGAL if is_frugal else _AMPLE), f"temp_store={'FILE' if has_large_temp else 'MEMORY'}")
         self.engine = _sqlite_engine(self.url, memory) if self.is_sqlite else _postgresql_engine(self.url, pool_size)
         self._writer = self.engine.execution_options(mailer_write=True)
-        self._turns: AbstractContextManager[None] = _Turns() if self.is_sqlite else nullcontext()
+        self._turns = threading.Lock() if self.is_sqlite else None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open one writing transaction; what was handed to `after_commit` runs once it is visible to others."""
         with Session(self._writer, expire_on_commit=False) as session:
-            with self._turns, session.begin():
+            with _turn(self._turns) if self._turns else nullcontext(), session.begin():
                 yield session
             callbacks = session.info.pop(_AFTER_COMMIT, [])
         for callback in callbacks:
@@ -142,24 +142,19 @@ class Database:
             raise SetupError(f"no connection to {shown}: {reason}", mend="check MAILER_DATABASE_URL") from error
 
 
-class _Turns:
-    """Lets the threads of a process write one after the other.
+@contextmanager
+def _turn(lock: threading.Lock) -> Iterator[None]:
+    """Let the threads of a process write one after the other; who waited too long asks SQLite all the same.
 
     SQLite's own wait for a writer is a sleep that grows, so whoever has waited longest is the least likely to be next:
     of four threads that unsubscribe people at once one in a hundred waited a second. Other processes still poll.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held = threading.local()
-
-    def __enter__(self) -> None:
-        self._held.it = self._lock.acquire(timeout=_WAIT_SECONDS)  # then SQLite itself decides
-
-    def __exit__(self, *_: object) -> None:
-        if self._held.it:
-            self._held.it = False
-            self._lock.release()
+    is_mine = lock.acquire(timeout=_WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        if is_mine:
+            lock.release()
 
 
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
