@@ -135,7 +135,7 @@ def import_suppressions(
 ) -> ImportedList:
     """Suppress what the lines name: `email` or `address_hash`, and perhaps `reason` and `topic`. Lifts nothing.
 
-    A line without a reason counts as done by hand. Safe to repeat.
+    A line without a reason, or with one that we do not know, counts as done by hand. Safe to repeat.
     """
     with ctx.read() as session:
         topics = {topic.name.casefold(): topic.id for topic in queries.list_topics(session)}
@@ -164,9 +164,9 @@ def import_suppressions(
 
 
 def _read_line(ctx: Context, line: Mapping[str, str], topics: Mapping[str, int]) -> tuple[str, int | None, bytes]:
-    reason = (line.get("reason") or SuppressionReason.MANUAL.value).strip().lower().replace(" ", "_")
-    if reason not in list(SuppressionReason):
-        raise ValueError(f"no such reason: {reason}")
+    reason = line.get("reason", "").strip().lower().replace(" ", "_")
+    if reason not in list(SuppressionReason):  # another program's word; the wish not to be mailed counts all the same
+        reason = SuppressionReason.MANUAL.value
     topic = line.get("topic", "").strip().casefold()
     if topic and topic not in topics:
         raise ValueError(f"no such topic: {line['topic']}")

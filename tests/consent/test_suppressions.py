@@ -125,7 +125,6 @@ def test_an_export_read_back_adds_nothing_and_brings_back_what_was_taken(ctx: Co
     ("line", "why"),
     [
         ({"email": "nonsense"}, "nonsense"),
-        ({"email": GONE, "reason": "whim"}, "reason"),
         ({"email": GONE, "topic": "Nothing"}, "topic"),
         ({"address_hash": "abc"}, "hash"),
     ],
@@ -135,6 +134,13 @@ def test_a_bad_line_is_refused_and_the_others_are_taken(ctx: Context, line: dict
 
     assert (found.rows, found.new, found.refused_count) == (2, 1, 1)
     assert len(found.refused) == 1
+
+
+def test_a_reason_in_the_words_of_another_program_suppresses_by_hand(ctx: Context) -> None:
+    found = suppressions.import_suppressions(ctx, [{"email": GONE, "reason": "asked by phone"}], source="file")
+
+    assert (found.new, found.refused_count) == (1, 0)
+    assert _active(ctx, GONE) == [("manual", "all")]
 
 
 def test_a_list_without_a_header_is_addresses() -> None:

@@ -182,5 +182,5 @@ def _check_parts(sink: Sink, sending_id: int) -> None:
         assert mail.get_content_type() == "multipart/mixed"
         assert [part.get_filename() for part in mail.iter_attachments()] == ["Påmelding våren.pdf"]
         assert captured.header("Feedback-ID").startswith(f"{sending_id}:")
-        assert "mailto:b+" in captured.header("List-Unsubscribe")
+        assert "mailto:u+" in captured.header("List-Unsubscribe")
         assert "Sign up" in body_of(mail, "html")

@@ -414,8 +414,10 @@ def suppressed(world: World, op: str, value: Any, person: Row) -> bool:
 
 def consent(world: World, op: str, value: Any, person: Row) -> bool:
     parts, row = filled(value), person["consent"]
-    if row is None or row["permission"] == "none":
+    if row is None or (row["permission"] == "none" and row["expires_at"] is None):
         return op == "never"
+    if row["permission"] == "none" and in_force(world, row):
+        return False
     state = "withdrawn" if row["permission"] == "withdrawn" else "given" if in_force(world, row) else "expired"
     return state == op and at_in(
         world, row["expires_at"] if op == "expired" else row["updated_at"], parts.get("period")
