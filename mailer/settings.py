@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import ipaddress
 import json
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mailer.errors import InputError, Problem
 
 EMBEDDED_BOUNCE_DOMAIN = "bounce.localhost"
+SHARED_TEMP = Path("/tmp")  # noqa: S108 - the same for every process of an installation, whatever TMPDIR says
 _SOCKET_PATH_LIMIT = 90
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         if len(str(path)) <= _SOCKET_PATH_LIMIT:
             return path
         digest = hashlib.blake2b(str(self.data_dir).encode(), digest_size=8).hexdigest()
-        return Path(tempfile.gettempdir()) / f"mailer-{digest}" / "valkey.sock"
+        return SHARED_TEMP / f"mailer-{digest}" / "valkey.sock"
 
     @cached_property
     def embedded_ports(self) -> dict[str, int]:

@@ -4,12 +4,12 @@ import fcntl
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from mailer.errors import ConflictError, InputError
+from mailer.settings import SHARED_TEMP
 
 NAMES = ("web", "catcher", "listen")
 FIRST = {"web": 8025, "catcher": 8125, "listen": 8225}
@@ -20,7 +20,7 @@ _TRIES = 200
 def choosing() -> Iterator[None]:
     """Let one installation of this user at a time choose its ports and begin to listen on them."""
     try:
-        file = (Path(tempfile.gettempdir()) / f"mailer-ports-{os.getuid()}.lock").open("ab")
+        file = (SHARED_TEMP / f"mailer-ports-{os.getuid()}.lock").open("ab")
     except OSError:  # no room for it: two that start in the same second are told by the failing child
         yield
         return
