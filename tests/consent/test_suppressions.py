@@ -15,7 +15,7 @@ from mailer.context import Context
 from mailer.errors import InputError, NotAllowedError, NotFoundError
 from mailer.schema.consent import Consent, Suppression
 from mailer.schema.contacts import Address
-from mailer.statuses import Basis, LiftAct, SuppressionReason
+from mailer.statuses import Basis, LiftAct, Purpose, SuppressionReason
 from tests.support.make import make_address, make_contact, make_staff, make_topic
 
 R, A = SuppressionReason, LiftAct
@@ -95,6 +95,23 @@ def test_a_word_against_tracking_is_no_leaving(ctx: Context) -> None:
         )
         assert record_imported(session, [person], ImportTerms(Basis.CONSENT, "file"), utc_now()) == 0
         assert queries.get_permission(session, contact.id) == "consent"
+
+
+def test_an_import_that_raises_a_permission_leaves_the_word_on_tracking(ctx: Context) -> None:
+    with ctx.write() as session:
+        contact = make_contact(session, GONE, key=ctx.keys.suppression)
+        service.decide_tracking(session, contact, service.Cause("page", "page"), is_allowed=False)
+        session.flush()
+        own = select(Consent.permission, Consent.source).where(Consent.purpose == Purpose.TRACKING.value)
+        said = session.execute(own).one()
+        person = Imported(
+            contact.id, contact.ledger_id, contact.address_id or 0, _hash(ctx), is_new=False, is_new_address=False
+        )
+        for basis in (Basis.CUSTOMER, Basis.CONSENT):
+            record_imported(session, [person], ImportTerms(basis, "file"), utc_now())
+
+        assert queries.get_permission(session, contact.id) == "consent"
+        assert session.execute(own).one() == said
 
 
 def test_an_export_read_back_adds_nothing_and_brings_back_what_was_taken(ctx: Context) -> None:
