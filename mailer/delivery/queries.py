@@ -45,11 +45,6 @@ def count_states(session: Session, sending_id: int) -> tuple[dict[str, int], dic
 
     Rows that retention took away are counted by what was written down before (privacy/retention.py).
     """
-    rows = session.execute(
-        select(Message.state, Message.reason, func.count())
-        .where(Message.sending_id == sending_id)
-        .group_by(Message.state, Message.reason)
-    )
     kept = select(KeptFigure.name, KeptFigure.word, KeptFigure.count).where(
         KeptFigure.sending_id == sending_id, KeptFigure.name.in_(("state", "skipped"))
     )
@@ -58,6 +53,11 @@ def count_states(session: Session, sending_id: int) -> tuple[dict[str, int], dic
     if gone := session.execute(kept).all():
         states |= {word: count for name, word, count in gone if name == "state"}
         return states, {word: count for name, word, count in gone if name == "skipped"}
+    rows = session.execute(
+        select(Message.state, Message.reason, func.count())
+        .where(Message.sending_id == sending_id)
+        .group_by(Message.state, Message.reason)
+    )
     for state, reason, count in rows:
         states[state] += count
         if state == MessageState.SKIPPED:
