@@ -372,7 +372,7 @@ class Session(asyncio.Protocol):
         if rule.do is Action.REPLY:
             self._write(self._text(phase, rule))
             if rule.text.startswith("421"):
-                self._end(abort=False)
+                self._take_leave(phase)
         elif rule.do in (Action.SPLIT, Action.SLOW):
             pause = 0.002 if rule.do is Action.SPLIT else rule.seconds
             for byte in self._text(phase, rule):
@@ -388,6 +388,14 @@ class Session(asyncio.Protocol):
         else:
             self.sink.counters.dropped += rule.do is Action.DROP
             self._end(abort=rule.do is Action.RST)
+
+    def _take_leave(self, phase: str) -> None:
+        """Close after a 421; in the middle of a body only our side, since unread bytes would make it an RST."""
+        if phase == "body":
+            self._is_deaf = True
+            self._transport.write_eof()
+        else:
+            self._end(abort=False)
 
     def _write(self, data: bytes, pause: float = 0.0) -> None:
         """Write now, or `latency` after what is answered here arrived, or `pause` after what was written last."""

@@ -27,9 +27,10 @@ from mailer.settings import Settings
 from mailer.tokens import Keys
 from mailer.workspace.service import ensure_workspace
 from tests.support.fault_sink import FaultServer, Sinks, Taken
-from tests.support.make import make_reader, make_sending, make_topic
+from tests.support.make import STARTER_MJML, make_reader, make_sending, make_topic
 
 MESSAGES = 3
+LONG = "".join(f"<mj-text>{'what there is to say ' * 200}</mj-text>" for _ in range(35))  # more than a socket holds
 PATIENCE = Timeouts(connect=10, greeting=4, command=4, body=4, dot=4)
 
 
@@ -136,14 +137,14 @@ def make_cell_context(rig: Rig, stand: Stand, smtp_url: str) -> Context:
 
 
 def make_scene(ctx: Context) -> None:
-    """Three readers of one topic, and a sending to them; limits that make nobody wait."""
+    """Three readers of one topic, and a long mail to them; limits that make nobody wait."""
     with ctx.write() as session:
         topic = make_topic(session)
         readers = [
             make_reader(session, topic, f"p{number}@example.com", key=ctx.keys.suppression)
             for number in range(MESSAGES)
         ]
-        make_sending(session, ctx, readers, topic)
+        make_sending(session, ctx, readers, topic, mjml=STARTER_MJML.replace("</mj-column>", f"{LONG}</mj-column>"))
     workspace = ensure_workspace(ctx)
     with ctx.write() as session:
         kept = session.get_one(type(workspace), workspace.id)

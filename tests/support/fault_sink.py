@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -58,6 +59,19 @@ class FaultServer:
         self.sink.faults = parse_faults(faults)
 
 
+def _narrow_socket() -> socket.socket:
+    """A listener whose connections hold some 60 kB between two programs, where loopback holds 4 MB.
+
+    So a client with a larger body is still writing when the server has read its first bytes and plays a fault there:
+    whose thread the machine runs first changes nothing.
+    """
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_400)
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
 class Sinks:
     """Servers in one thread; they end with `close`."""
 
@@ -73,7 +87,7 @@ class Sinks:
         """Start a server that logs to `path`."""
         log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         sink = Sink(parse_faults(faults), log=log, tls=tls, auth=auth)
-        coroutine = self._loop.create_server(lambda: Session(sink), "127.0.0.1", 0)
+        coroutine = self._loop.create_server(lambda: Session(sink), sock=_narrow_socket())
         server = asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
         made = FaultServer(sink, server, server.sockets[0].getsockname()[1], path)
         self._open.append(made)
