@@ -335,6 +335,11 @@ class ActionKind(StrEnum):
     ADD_TO_SEGMENT = "add_to_segment"
     REMOVE_FROM_SEGMENT = "remove_from_segment"
     FOLLOW_UP = "follow_up"
+    SET_FIELD = "set_field"
+    ADD_TAG = "add_tag"
+    REMOVE_TAG = "remove_tag"
+    SUBSCRIBE = "subscribe"
+    WEBHOOK = "webhook"
 
 
 class FollowUpStatus(StrEnum):

@@ -1,16 +1,20 @@
-"""Link actions that wait out their quarantine. Owned by actions/."""
+"""Link actions that wait out their quarantine, and the webhooks they may call. Owned by actions/."""
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, String, Text, UniqueConstraint
 
-from mailer.schema.base import Base, Big, Id, Mapped, Word, mapped_column, one_of, refers
+from mailer.schema.base import Base, Big, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 
-ACTION_RUN_STATES = ("pending", "done", "void", "refused")
+ACTION_RUN_STATES = ("pending", "done", "void", "refused", "failed")
 
 
 class ActionRun(Base):
-    """One action for one contact: once per contact and link unless the action repeats (`occurrence` counts then)."""
+    """One action for one contact and its outcome.
+
+    Once per contact and link (`occurrence` 0), or each time: then `occurrence` is the number of the hit. `refused`: it
+    cannot be done; `failed`: it was tried `attempts` times.
+    """
 
     __tablename__ = "action_run"
     __table_args__ = (
@@ -24,9 +28,24 @@ class ActionRun(Base):
     link_action_id: Mapped[Big] = mapped_column(refers("link_action.id"))
     contact_id: Mapped[Big] = mapped_column(refers("contact.id", ondelete="CASCADE"))
     message_id: Mapped[Big] = mapped_column(refers("message.id"))
-    occurrence: Mapped[int] = mapped_column(default=0)
+    occurrence: Mapped[int] = mapped_column(BigInteger, default=0)
     state: Mapped[Word] = mapped_column(default="pending")
     note: Mapped[str] = mapped_column(String(200), default="")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     hit_at: Mapped[datetime]
     due_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+
+
+class Webhook(Base):
+    """An address that actions may call; `secret` is sealed and signs each call."""
+
+    __tablename__ = "webhook"
+
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    url: Mapped[str] = mapped_column(Text)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Float, Index, SmallInteger, String, Text, UniqueConstraint
 
 from mailer.schema.base import Base, Big, Id, Mapped, Word, mapped_column, one_of, refers
 from mailer.statuses import HitClass
@@ -21,7 +21,11 @@ class SpoolPosition(Base):
 
 
 class Hit(Base):
-    """One request to the tracking endpoint with its evidence and the verdict, which may be revised."""
+    """One request to the tracking endpoint with its evidence and the verdict, which may be revised.
+
+    `reason` holds all reasons, parted by spaces; `rules` is the version of the rules they come from; `seconds_after`
+    is counted from hand-over; `flags` as in tracking/records.py.
+    """
 
     __tablename__ = "hit"
     __table_args__ = (
@@ -39,4 +43,24 @@ class Hit(Base):
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(Text, default="")
     hit_class: Mapped[Word] = mapped_column("class")
-    reason: Mapped[str] = mapped_column(String(60), default="")
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    rules: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    flags: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    seconds_after: Mapped[float | None] = mapped_column(Float)
+    program: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    device: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    network: Mapped[str] = mapped_column(String(20), default="", server_default="")
+
+
+class VerdictRun(Base):
+    """One computing anew of all verdicts, mail by mail up to `after_message_id`, so that it can go on after a kill."""
+
+    __tablename__ = "verdict_run"
+
+    id: Mapped[Id]
+    rules: Mapped[int] = mapped_column(SmallInteger)
+    started_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    after_message_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    hits: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)

@@ -1,20 +1,28 @@
 """Who made a hit: a person's display, a prefetch that proves nothing, or a machine (INTERFACES: States). Pure.
 
-Every verdict names its reason, and may be revised: a click that looked human is a machine's once the same mail sees
-three different links within ten seconds.
+One set of rules, numbered: `judge_hit` looks at one request, `judge_mail` at all requests of one mail, since a click
+that looked human is a machine's once the same mail sees three links within ten seconds. Every verdict names its
+reasons, and is revised when later hits, or later rules, say otherwise. docs/reference/human-or-machine.md is this table.
 """
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailer.statuses import HitClass
+from mailer.tracking.evidence import FILTERS
+
+RULES_VERSION = 2
+"""Raise it with every change of what follows: stored verdicts are then computed anew."""
 
 BURST_LINKS = 3
 BURST_SPAN = timedelta(seconds=10)
+ORDER_LINKS = 4
+ORDER_GAP = timedelta(seconds=30)
 TOO_FAST = timedelta(seconds=5)
+HEAD_SPAN = timedelta(seconds=10)
 
 _SCANNERS = re.compile(
     r"bot\b|crawl|spider|scan(?!dinav)|preview|barracuda|proofpoint|mimecast|symantec|messagelabs|fireeye|trellix"
@@ -33,7 +41,10 @@ _APPLE_PRIVACY = "Mozilla/5.0"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request. `sent_at` is when the mail was handed over (the gate, where no reply is known); None: never."""
+    """One request. `sent_at` is when the mail was handed over (the gate, where no reply is known); None: never.
+
+    `network` is a name of evidence.py; `is_open`: the pixel, else a link; `method` GET, HEAD or POST.
+    """
 
     at: datetime
     is_open: bool
@@ -42,47 +53,121 @@ class Hit:
     user_agent: str
     sent_at: datetime | None
     is_prefetch: bool = False
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HitVerdict:
-    """The class and a word of docs/reference/vocabulary.md for the reason; empty for a plain human hit."""
+    """The class and the reasons for it, words of RULES parted by spaces, the weightiest first; none: plainly human."""
 
     hit_class: HitClass
-    reason: str = ""
+    reasons: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The weightiest reason."""
+        return self.reasons.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What makes a hit of a class. `of` is "open", "click" (links) or "both"; `holds` is None for rules over a mail."""
+
+    word: str
+    hit_class: HitClass
+    of: str
+    says: str
+    holds: Callable[[Hit, str], bool] | None = None
+
+
+def _is_scanner(_: Hit, agent: str) -> bool:
+    return not agent or bool(_SCANNERS.search(agent))
+
+
+def _is_fetched_ahead(hit: Hit, agent: str) -> bool:
+    """Image proxies and prefetches follow no link for a person."""
+    return (
+        hit.is_prefetch or agent == _APPLE_PRIVACY or _GMAIL_PREFETCH in agent or bool(_DISPLAY_PROXIES.search(agent))
+    )
+
+
+MACHINE, PROXY, HUMAN = HitClass.MACHINE, HitClass.PROXY, HitClass.HUMAN
+RULES: tuple[Rule, ...] = (
+    Rule("head", MACHINE, "both", "asked by HEAD: no mail program or browser of a person does",
+         lambda hit, _: hit.method == "HEAD"),
+    Rule("not_sent", MACHINE, "both", "asked for before the mail was handed over", lambda hit, _: hit.sent_at is None),
+    Rule("too_fast", MACHINE, "both", f"less than {TOO_FAST.seconds} seconds after hand-over",
+         lambda hit, _: hit.sent_at is not None and hit.at - hit.sent_at < TOO_FAST),
+    Rule("scanner", MACHINE, "both", "the user agent names a scanner, robot, library or monitor, or is empty",
+         _is_scanner),
+    Rule("filter_network", MACHINE, "both", "from an address of a service that filters mail: nobody reads there",
+         lambda hit, _: hit.network in FILTERS),
+    Rule("many_links", MACHINE, "click",
+         f"one of {BURST_LINKS} or more different links of the mail within {BURST_SPAN.seconds} seconds; presses of"
+         " buttons are counted apart"),
+    Rule("head_first", MACHINE, "both",
+         f"a HEAD for the same thing came in the {HEAD_SPAN.seconds} seconds before; does not touch presses of a button"),
+    Rule("in_order", MACHINE, "click",
+         f"one of {ORDER_LINKS} or more links asked for in the order of the mail, never {ORDER_GAP.seconds} seconds"
+         " apart"),
+    Rule("prefetch", MACHINE, "click", "a link asked for by an image proxy or a prefetch", _is_fetched_ahead),
+    Rule("apple_privacy", PROXY, "open", "Apple's mail privacy loads every picture, seen or not",
+         lambda _, agent: agent == _APPLE_PRIVACY),
+    Rule("gmail_prefetch", PROXY, "open", "Gmail's prefetch agent", lambda _, agent: _GMAIL_PREFETCH in agent),
+    Rule("prefetch", PROXY, "open", "the request says that nobody looks (Sec-Purpose)",
+         lambda hit, _: hit.is_prefetch),
+    Rule("via_proxy", HUMAN, "open", "through Gmail's or Yahoo's proxy, which fetches on display: a person, no device",
+         lambda _, agent: bool(_DISPLAY_PROXIES.search(agent))),
+)  # fmt: skip
+"""In order of weight: the first rule that holds decides the class; those of the same class that hold are reasons too."""
+_SINGLE = {
+    is_open: [
+        (rule.word, rule.hit_class, rule.holds)
+        for rule in RULES
+        if rule.holds is not None and rule.of in ("both", "open" if is_open else "click")
+    ]
+    for is_open in (True, False)
+}
+_GROUP_WORDS = [rule.word for rule in RULES if rule.holds is None]
+_WEIGHT = {rule.word: number for number, rule in enumerate(RULES) if rule.hit_class is MACHINE}
+_PLAIN = HitVerdict(HUMAN)
 
 
 def judge_hit(hit: Hit) -> HitVerdict:
-    """Return the verdict of one hit by itself; `find_burst` looks at several."""
+    """Return the verdict of one hit by itself; `judge_mail` looks at several."""
     agent = hit.user_agent.strip()
-    if hit.method == "HEAD":
-        return HitVerdict(HitClass.MACHINE, "head")
-    if hit.sent_at is None:
-        return HitVerdict(HitClass.MACHINE, "not_sent")
-    if hit.at - hit.sent_at < TOO_FAST:
-        return HitVerdict(HitClass.MACHINE, "too_fast")
-    if not agent or _SCANNERS.search(agent):
-        return HitVerdict(HitClass.MACHINE, "scanner")
-    return _judge_open(hit, agent) if hit.is_open else _judge_click(hit, agent)
+    found: list[str] = []
+    decided: HitClass | None = None
+    for word, hit_class, holds in _SINGLE[hit.is_open]:
+        if (decided is None or hit_class is decided) and holds(hit, agent):
+            decided = hit_class
+            found.append(word)
+    return HitVerdict(decided, " ".join(found)) if decided else _PLAIN
 
 
-def _judge_open(hit: Hit, agent: str) -> HitVerdict:
-    if _DISPLAY_PROXIES.search(agent):
-        return HitVerdict(HitClass.HUMAN, "via_proxy")
-    if agent == _APPLE_PRIVACY:
-        return HitVerdict(HitClass.PROXY, "apple_privacy")
-    if _GMAIL_PREFETCH in agent:
-        return HitVerdict(HitClass.PROXY, "gmail_prefetch")
-    if hit.is_prefetch:
-        return HitVerdict(HitClass.PROXY, "prefetch")
-    return HitVerdict(HitClass.HUMAN)
+def judge_mail(hits: Sequence[Hit]) -> list[HitVerdict]:
+    """Return the verdicts of all hits of one mail, in the order given; their order does not matter."""
+    together: dict[int, list[str]] = defaultdict(list)
+    for word, indexes in zip(_GROUP_WORDS, (_find_bursts(hits), _find_after_head(hits), find_order(hits)), strict=True):
+        for index in indexes:
+            together[index].append(word)
+    return [_with_reasons(judge_hit(hit), together.get(index, [])) for index, hit in enumerate(hits)]
 
 
-def _judge_click(hit: Hit, agent: str) -> HitVerdict:
-    """Image proxies and prefetches follow no link for a person."""
-    if agent == _APPLE_PRIVACY or _GMAIL_PREFETCH in agent or _DISPLAY_PROXIES.search(agent) or hit.is_prefetch:
-        return HitVerdict(HitClass.MACHINE, "prefetch")
-    return HitVerdict(HitClass.HUMAN)
+def _with_reasons(verdict: HitVerdict, words: list[str]) -> HitVerdict:
+    if not words:
+        return verdict
+    own = verdict.reasons.split() if verdict.hit_class is MACHINE else []
+    return HitVerdict(MACHINE, " ".join(sorted({*own, *words}, key=_WEIGHT.__getitem__)))
+
+
+def _find_bursts(hits: Sequence[Hit]) -> set[int]:
+    found: set[int] = set()
+    for is_press in (True, False):
+        mine = [index for index, hit in enumerate(hits) if not hit.is_open and (hit.method == "POST") is is_press]
+        if len(mine) >= BURST_LINKS:
+            found |= {mine[place] for place in find_burst([(hits[index].at, hits[index].link) for index in mine])}
+    return found
 
 
 def find_burst(clicks: Sequence[tuple[datetime, int]]) -> set[int]:
@@ -107,3 +192,35 @@ def find_burst(clicks: Sequence[tuple[datetime, int]]) -> set[int]:
             burst.update(order[max(first, marked) : last + 1])
             marked = last + 1
     return burst
+
+
+def _find_after_head(hits: Sequence[Hit]) -> Iterator[int]:
+    """Yield GETs for something that a HEAD asked about just before."""
+    heads: dict[tuple[bool, int], list[datetime]] = defaultdict(list)
+    for hit in hits:
+        if hit.method == "HEAD":
+            heads[hit.is_open, hit.link].append(hit.at)
+    if not heads:
+        return
+    for index, hit in enumerate(hits):
+        asked = heads.get((hit.is_open, hit.link), ()) if hit.method == "GET" else ()
+        if any(timedelta() <= hit.at - at <= HEAD_SPAN for at in asked):
+            yield index
+
+
+def find_order(hits: Sequence[Hit]) -> set[int]:
+    """Return the indexes of GETs that walk down the links of a mail: each link the next one below, without a pause."""
+    order = sorted(
+        (index for index, hit in enumerate(hits) if not hit.is_open and hit.method == "GET"),
+        key=lambda index: (hits[index].at, hits[index].link),
+    )
+    found: set[int] = set()
+    walk: list[int] = []
+    for index in order:
+        hit = hits[index]
+        if walk and (hit.at - hits[walk[-1]].at > ORDER_GAP or hit.link != hits[walk[-1]].link + 1):
+            walk = []
+        walk.append(index)
+        if len(walk) >= ORDER_LINKS:
+            found.update(walk)
+    return found
