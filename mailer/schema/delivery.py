@@ -26,7 +26,8 @@ class Sending(Base):
     """One content to one audience, once. A campaign, a step or a notice points to it.
 
     `hold_reason` is how it is stopped while `sending`, `held_by` NULL where no person did it; batches with an ordinal
-    above `release_limit` are not claimable.
+    above `release_limit` are not claimable. `canary` says how many go out first and why (campaigns/canary.py);
+    `slowed_to` is what the breaker leaves it, in mails a second.
     """
 
     __tablename__ = "sending"
@@ -51,6 +52,8 @@ class Sending(Base):
     held_at: Mapped[datetime | None]
     held_by: Mapped[Big | None] = mapped_column(refers("staff.id"))
     release_limit: Mapped[int | None]
+    canary: Mapped[dict[str, Any] | None]
+    slowed_to: Mapped[int | None]
     key_id: Mapped[int]
     rate_per_second: Mapped[int | None]
     track_opens: Mapped[bool] = mapped_column(default=True)
