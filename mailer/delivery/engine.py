@@ -184,9 +184,9 @@ class Engine:
     async def _feed(self, batch: Batch, waiting: deque[Outgoing]) -> None:
         """Hand messages to the lanes as fast as the limits allow; waiting for a limit blocks nobody else."""
         lanes = self._lanes_of(batch.relay)
-        own = self._shared[batch.claim.sending_id][1]
-        limits = self._plan.limits_of(batch.relay, own, batch.claim.provider)
         while waiting and not batch.is_stopped:
+            own = self._shared[batch.claim.sending_id][1]  # the breaker may slow it down meanwhile
+            limits = self._plan.limits_of(batch.relay, own, batch.claim.provider)
             if self._is_over():
                 batch.stop(0)
                 return
@@ -222,4 +222,7 @@ class Engine:
             await asyncio.to_thread(workers.beat, self._ctx.redis, f"{len(held)} batches")
             if held:
                 await self._store.run(self._store.renew, held)
+            for sending_id in {claim.sending_id for claim in held}:
+                limits = await self._store.run(self._store.limits, sending_id)
+                self._shared[sending_id] = self._shared[sending_id][0], limits
             await asyncio.sleep(RENEW_SECONDS)

@@ -65,21 +65,30 @@ def _judge(session: Session, sending_id: int, provider: str) -> None:
     if (session.scalar(select(func.count()).select_from(Refusal).where(*mine)) or 0) < REFUSALS:
         return
     reply = session.scalars(select(Refusal.reply).where(*mine).order_by(Refusal.id.desc()).limit(1)).one()
-    hold = ProviderHold(
-        sending_id=sending_id, provider=provider, reason=HoldReason.POLICY.value, note=reply, held_at=utc_now()
-    )
-    session.add(hold)
-    session.flush()
-    record_audit(
-        session,
-        "delivery.hold_provider",
-        actor="delivery",
-        subject=("sending", sending_id),
-        detail={"provider": provider, "reply": reply},
-    )
+    _hold(session, sending_id, provider, HoldReason.POLICY, reply, "delivery")
     held = {one.provider for one in list_provider_holds(session, sending_id)}
     if len(held) >= PROVIDERS or not _has_others(session, sending_id):
         hold_sending(session, sending_id, HoldReason.POLICY, reply)
+
+
+def hold_provider(
+    session: Session, sending_id: int, provider: str, reason: HoldReason, note: str, *, actor: str
+) -> bool:
+    """Hold a mailbox provider's batches in a sending; False where they are held already. Audited."""
+    session.get(Sending, sending_id, with_for_update=True, populate_existing=True)
+    if find_provider_hold(session, sending_id, provider) is not None:
+        return False
+    _hold(session, sending_id, provider, reason, note, actor)
+    return True
+
+
+def _hold(session: Session, sending_id: int, provider: str, reason: HoldReason, note: str, actor: str) -> None:
+    session.add(
+        ProviderHold(sending_id=sending_id, provider=provider, reason=reason.value, note=note, held_at=utc_now())
+    )
+    session.flush()
+    detail = {"provider": provider, "reply" if reason is HoldReason.POLICY else "why": note}
+    record_audit(session, "delivery.hold_provider", actor=actor, subject=("sending", sending_id), detail=detail)
 
 
 def _last_release(session: Session, sending_id: int, provider: str) -> datetime:

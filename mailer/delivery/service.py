@@ -4,7 +4,7 @@ Pause, hold and cancel take the sending row, which every gate locks first: when 
 permits a message of that sending.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,10 @@ from mailer.errors import ConflictError
 from mailer.schema.base import Base
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
+from mailer.schema.reputation import Breaker
+from mailer.schema.workspace import Sender
 from mailer.statuses import (
+    BreakerState,
     EventKind,
     HitClass,
     HoldReason,
@@ -84,8 +87,52 @@ def start_sending(session: Session, ctx: Context, sending_id: int) -> None:
         .where(Sending.id == sending_id, Sending.state == SendingState.PREPARING.value)
         .values(state=SendingState.SENDING.value, started_at=utc_now())
     )
-    if started.rowcount:  # type: ignore[attr-defined]
-        ctx.ring(session, SEND_DUE)
+    if not started.rowcount:  # type: ignore[attr-defined]
+        return
+    why = _why_domain_stands(session, sending_id)
+    if why is not None:
+        hold_sending(session, sending_id, HoldReason.BREAKER, why)
+    ctx.ring(session, SEND_DUE)
+
+
+def _why_domain_stands(session: Session, sending_id: int) -> str | None:
+    """Return why the breaker has stopped the domain of a marketing sending; None where it has not."""
+    sending_class, email = session.execute(
+        select(Sending.sending_class, Sender.from_email)
+        .join(Sender, Sender.id == Sending.sender_id)
+        .where(Sending.id == sending_id)
+    ).one()
+    if sending_class != SendingClass.MARKETING:
+        return None
+    note: str | None = session.scalar(
+        select(Breaker.note).where(
+            Breaker.scope == "domain",
+            Breaker.scope_key == email.rpartition("@")[2].lower(),
+            Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value]),
+        )
+    )
+    return note
+
+
+def plan_canary(session: Session, sending_id: int, plan: Mapping[str, Any], release_limit: int) -> None:
+    """Let the batches up to `release_limit` go first; the rest waits for `release_rest`. `plan` says why."""
+    sending = _locked(session, sending_id)
+    sending.canary, sending.release_limit = dict(plan), release_limit
+
+
+def release_rest(session: Session, ctx: Context, sending_id: int) -> bool:
+    """Let every batch go; False where none was kept back. Rings for the workers."""
+    sending = _locked(session, sending_id)
+    if sending.release_limit is None:
+        return False
+    sending.release_limit = None
+    ctx.ring(session, SEND_DUE)
+    return True
+
+
+def slow_sending(session: Session, sending_id: int, rate_per_second: int | None) -> None:
+    """Let a sending go at `rate_per_second` at most, as the breaker asks; None: as fast as its own limits allow."""
+    _locked(session, sending_id).slowed_to = rate_per_second
 
 
 def hold_sending(session: Session, sending_id: int, reason: HoldReason, note: str = "") -> bool:

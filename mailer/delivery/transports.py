@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.buckets import SendingLimits, list_limits
+from mailer.delivery.queries import get_progress
 from mailer.delivery.relays import PlannedRelay, Relay, choose_relay, parse_relay
 from mailer.delivery.throttle import Limit
 from mailer.delivery.warm_up import load_budget
@@ -82,7 +83,26 @@ def load_sending_limits(session: Session, ctx: Context, sending_id: int) -> Send
     email = session.scalar(select(Sender.from_email).where(Sender.id == sending.sender_id)) or ""
     is_marketing = sending.sending_class == SendingClass.MARKETING
     budget = load_budget(session, ctx, email) if is_marketing else None
-    return SendingLimits(sending_id, sending.rate_per_second, budget)
+    return SendingLimits(sending_id, _own_rate(sending), budget)
+
+
+def _own_rate(sending: Sending) -> float | None:
+    """Return what a sending was given, less where the breaker has slowed it down."""
+    rates = [rate for rate in (sending.rate_per_second, sending.slowed_to) if rate is not None]
+    return min(rates, default=None)
+
+
+def half_rate(session: Session, ctx: Context, sending_id: int) -> int:
+    """Return half of what a sending goes at now, in mails a second: of its own limit, else of its relays', at least 1.
+
+    Where nothing limits it, half of what was accepted in the last 20 seconds.
+    """
+    sending = session.get_one(Sending, sending_id)
+    relays = [relay.rate_per_second for relay in list_relays(session, ctx)]
+    total = sum(rate for rate in relays if rate is not None) if relays and None not in relays else None
+    known = [rate for rate in (sending.rate_per_second, total) if rate is not None]
+    rate = min(known) if known else get_progress(session, ctx, sending).rate_per_second
+    return max(1, int(rate / 2))
 
 
 # ------------------------------------------------------------------ relays
