@@ -3,7 +3,7 @@
 from celery import Celery
 from celery.signals import task_prerun, worker_shutting_down
 
-from mailer.actions.jobs import RUN_DUE
+from mailer.actions.jobs import CALL_WEBHOOKS, RUN_DUE
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.consent.jobs import EXPIRE, SEAL
@@ -25,6 +25,7 @@ JOBS: tuple[Job, ...] = (
     PREPARE,
     START_DUE,
     RUN_DUE,
+    CALL_WEBHOOKS,
     PROCESS_REPORTS,
     CHECK_RATES,
     SEAL,

@@ -7,8 +7,10 @@ checked: a name that points elsewhere a moment later (DNS rebinding) gains nothi
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
@@ -59,11 +61,14 @@ def fetch(
         OutboundFailedError: the network.
     """
     deadline = time.monotonic() + timeout
-    parts = _check_url(url, allowed_hosts, allow_private=allow_private, allow_http=allow_http)
+    parts = check_url(url, allowed_hosts, allow_private=allow_private, allow_http=allow_http)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     address = _resolve(host, port, allow_private=allow_private)
     connection = _connection(parts.scheme, host, port, address, timeout, tls)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    end = threading.Timer(timeout, _cut, [connection])  # a header that comes byte by byte is never late for the socket
+    end.daemon = True
+    end.start()
     try:
         connection.request(method, path, body=body, headers={"User-Agent": "mailer", **(headers or {})})
         response = connection.getresponse()
@@ -75,12 +80,27 @@ def fetch(
     except (OSError, HTTPException) as error:
         raise OutboundFailedError(f"{host} did not answer: {error or type(error).__name__}") from error
     finally:
+        end.cancel()
         connection.close()
 
 
-def _check_url(
-    url: str, allowed_hosts: Callable[[str], bool] | None, *, allow_private: bool, allow_http: bool
+def _cut(connection: HTTPConnection) -> None:
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def check_url(
+    url: str,
+    allowed_hosts: Callable[[str], bool] | None = None,
+    *,
+    allow_private: bool = False,
+    allow_http: bool = False,
 ) -> SplitResult:
+    """Return the parts of an address that may be fetched by its looks; what it resolves to is checked when it is.
+
+    Raises:
+        OutboundRefusedError: scheme, host or port is not one that we go to.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port

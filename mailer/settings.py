@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     )
     bounce_domain: str = Field("", description="Domain of envelope senders; mandatory outside `mailer up`.")
     allow_external_relay: bool = Field(default=False, description="Permit a relay outside this machine.")
+    allow_private_webhooks: bool = Field(
+        default=False, description="Permit webhooks to this machine and its network, by http, too: for development."
+    )
     dns_servers: str = Field(
         "",
         description="Name servers for checks of sending domains, `host:port, …`; empty: the system's.",

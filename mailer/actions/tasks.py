@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from mailer.actions import service
-from mailer.actions.jobs import RUN_DUE
+from mailer.actions import service, webhooks
+from mailer.actions.jobs import CALL_WEBHOOKS, RUN_DUE
 from mailer.context import process_context
 
 
@@ -11,3 +11,9 @@ from mailer.context import process_context
 def run_due() -> None:
     """Run every action whose quarantine has ended."""
     service.run_due(process_context())
+
+
+@shared_task(name=CALL_WEBHOOKS.name)
+def call_webhooks() -> None:
+    """Call the webhooks whose quarantine has ended."""
+    webhooks.call_due(process_context())

@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.actions.queries import get_webhook_by_name
 from mailer.campaigns import audience
 from mailer.campaigns.attach import list_files
 from mailer.campaigns.review import Facts
 from mailer.clock import utc_now
+from mailer.consent.queries import get_topic
 from mailer.content.check import Finding, Level
 from mailer.content.service import ContentSpec, check_content, get_design_source
 from mailer.context import Context
@@ -19,12 +21,14 @@ from mailer.delivery.domains import Standing
 from mailer.delivery.recipients import load_values
 from mailer.delivery.transports import describe_relays, list_relays
 from mailer.delivery.warm_up import count_left
-from mailer.errors import NotFoundError
+from mailer.errors import InputError, NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
 from mailer.schema.workspace import Sender
+from mailer.segments.bulk.fields import find_field, read_value
 from mailer.segments.queries import get_segment
 from mailer.settings import is_loopback
+from mailer.statuses import ActionKind
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
 SAMPLE_LIMIT = 5_000
@@ -33,10 +37,11 @@ _LATELY = timedelta(days=7)
 
 
 def build_content_spec(session: Session, campaign: Campaign) -> ContentSpec:
-    """Return the content of a campaign: own MJML or a design, its data and links; segment names become ids.
+    """Return the content of a campaign: own MJML or a design, its data and links; names become ids.
 
     Raises:
-        NotFoundError: the design or a segment of an action does not exist.
+        NotFoundError: the design does not exist, or what an action names.
+        InputError: an action sets a field that there is not, or to what does not suit it.
     """
     design = None if campaign.mjml else get_design_source(session, campaign.design)
     defaults: Mapping[str, Any] = design.data if design else {}
@@ -46,7 +51,7 @@ def build_content_spec(session: Session, campaign: Campaign) -> ContentSpec:
         preheader=campaign.preheader,
         name=campaign.name,
         data=_merged(defaults, campaign.data),
-        links=tuple(_with_segment_ids(session, link) for link in campaign.links),
+        links=tuple(_with_ids(session, link) for link in campaign.links),
         is_marketing=not campaign.is_transactional,
         attachments=tuple(list_files(session, campaign.id)),
     )
@@ -57,18 +62,31 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     return {**defaults, **own}
 
 
-def _with_segment_ids(session: Session, link: Mapping[str, Any]) -> dict[str, Any]:
-    return {**link, "actions": [_with_segment_id(session, action) for action in link.get("actions", ())]}
+def _with_ids(session: Session, link: Mapping[str, Any]) -> dict[str, Any]:
+    return {**link, "actions": [_with_id(session, action) for action in link.get("actions", ())]}
 
 
-def _with_segment_id(session: Session, action: object) -> object:
+def _with_id(session: Session, action: object) -> object:
     if not isinstance(action, Mapping):
         return action
-    kinds = ("add_to_segment", "remove_from_segment")
-    return {
-        kind: get_segment(session, value).id if kind in kinds and isinstance(value, str) else value
-        for kind, value in action.items()
-    }
+    return {kind: _id_of(session, kind, value) for kind, value in action.items()}
+
+
+def _id_of(session: Session, kind: str, value: Any) -> Any:
+    """Return the id of what an action names; a field and its value are looked at, so that the review says it."""
+    if kind == ActionKind.SET_FIELD and isinstance(value, Mapping) and {"field", "value"} <= set(value):
+        read_value(session, find_field(session, str(value["field"])), value["value"])
+    if not isinstance(value, str):
+        return value
+    match kind:
+        case ActionKind.ADD_TO_SEGMENT | ActionKind.REMOVE_FROM_SEGMENT:
+            return get_segment(session, value).id
+        case ActionKind.SUBSCRIBE:
+            return get_topic(session, value).id
+        case ActionKind.WEBHOOK:
+            return get_webhook_by_name(session, value).id
+        case _:
+            return value
 
 
 def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
@@ -103,7 +121,7 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
 def _check_content(session: Session, ctx: Context, campaign: Campaign, sender: Sender | None) -> list[Finding]:
     try:
         spec = build_content_spec(session, campaign)
-    except NotFoundError as error:
+    except (NotFoundError, InputError) as error:
         return [Finding("missing", Level.RED, error.message, "content", error.mend)]
     return list(check_content(spec, iter_samples(session, ctx, campaign, sender)))
 

@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,6 +22,7 @@ from mailer.content.attachments import FileRef, attach_to_version
 from mailer.content.check import Finding, Level, Prepared, find_problems
 from mailer.content.compile import compile_mjml
 from mailer.content.designs import DesignSource, find_starter, list_starters, sample_context
+from mailer.content.link_actions import ASKS_FIRST, Action, read_action, read_end
 from mailer.content.links import Link, add_pixel, fill_links, number_links
 from mailer.content.placeholders import protect
 from mailer.content.render import Renderer, RenderError, compile_renderer
@@ -29,11 +31,11 @@ from mailer.content.text import build_text
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotFoundError, Problem
 from mailer.schema.content import ContentVersion, Design, LinkAction, TrackedLink
-from mailer.statuses import ActionKind, LinkResponse
+from mailer.statuses import LinkResponse
+from mailer.workspace.queries import get_workspace
 
 ACTIONS_END_AFTER = timedelta(days=90)
 _CAMPAIGN_TOKEN = re.compile(r"\{\{-?\s*campaign\.(subject|preheader|name)\s*-?\}\}")
-FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class LinkPlan:
 
     match: str
     response: LinkResponse
-    actions: tuple[tuple[ActionKind, dict[str, Any]], ...]
+    actions: tuple[Action, ...]
+    ends_on: date | None = None
+    is_repeated: bool = False
 
     def fits(self, url: str) -> bool:
         """Whether this is about `url`; a `*` in the match stands for anything."""
@@ -189,32 +193,18 @@ def plan_links(spec: ContentSpec, urls: Iterable[str]) -> dict[str, LinkPlan]:
 
 
 def _read_plan(entry: Mapping[str, Any], where: str) -> LinkPlan:
-    unknown = set(entry) - {"match", "response", "actions"}
+    unknown = set(entry) - {"match", "response", "actions", "ends_on", "each_time"}
     if unknown or not isinstance(entry.get("match"), str):
-        raise InputError("a link has match, response and actions", where=where)
-    actions = tuple(_read_action(action, f"{where}.actions[{n}]") for n, action in enumerate(entry.get("actions", ())))
-    adds = any(kind == ActionKind.ADD_TO_SEGMENT for kind, _ in actions)
-    response = entry.get("response") or (LinkResponse.CONFIRM if adds else LinkResponse.REDIRECT)
+        raise InputError("a link has match, response, actions, ends_on and each_time", where=where)
+    actions = tuple(read_action(action, f"{where}.actions[{n}]") for n, action in enumerate(entry.get("actions", ())))
+    asks_first = any(kind in ASKS_FIRST for kind, _ in actions)
+    response = entry.get("response") or (LinkResponse.CONFIRM if asks_first else LinkResponse.REDIRECT)
     if response not in list(LinkResponse):
         raise InputError(
             f"there is no response {response!r}", where=f"{where}.response", mend="use " + " or ".join(LinkResponse)
         )
-    return LinkPlan(entry["match"], LinkResponse(response), actions)
-
-
-def _read_action(action: object, where: str) -> tuple[ActionKind, dict[str, Any]]:
-    if not isinstance(action, Mapping) or len(action) != 1:
-        raise InputError("an action has one key, its kind", where=where, mend="use one of " + ", ".join(ActionKind))
-    kind, value = next(iter(action.items()))
-    if kind not in list(ActionKind):
-        raise InputError(f"there is no action {kind!r}", where=where, mend="use one of " + ", ".join(ActionKind))
-    if kind == ActionKind.FOLLOW_UP:
-        if not isinstance(value, Mapping) or set(value) - FOLLOW_UP_KEYS or not value.get("title"):
-            raise InputError(
-                "a follow-up has a title, and may have " + ", ".join(sorted(FOLLOW_UP_KEYS - {"title"})), where=where
-            )
-        return ActionKind(kind), dict(value)
-    return ActionKind(kind), {"segment_id": value} if isinstance(value, int) else {"segment": str(value)}
+    ends_on = read_end(entry.get("ends_on"), f"{where}.ends_on")
+    return LinkPlan(entry["match"], LinkResponse(response), actions, ends_on, entry.get("each_time") is True)
 
 
 def freeze_content(session: Session, ctx: Context, spec: ContentSpec) -> ContentVersion:
@@ -238,9 +228,10 @@ def freeze_content(session: Session, ctx: Context, spec: ContentSpec) -> Content
     )
     session.add(version)
     session.flush()
-    ends_at = ctx.clock.now() + ACTIONS_END_AFTER
+    zone = ZoneInfo(get_workspace(session).timezone)
     for ordinal, (url, label) in enumerate(zip(prepared.urls, prepared.labels, strict=True)):
-        _add_link(session, version.id, Place(ordinal, url, label), plans.get(url), ends_at)
+        plan = plans.get(url)
+        _add_link(session, version.id, Place(ordinal, url, label), plan, _end_of(plan, ctx.clock.now(), zone))
     attach_to_version(session, version.id, spec.attachments)
     return version
 
@@ -254,6 +245,13 @@ class Place:
     label: str
 
 
+def _end_of(plan: LinkPlan | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the actions of a link end: with the last day that was given, else after 90 days."""
+    if plan is None or plan.ends_on is None:
+        return now + ACTIONS_END_AFTER
+    return datetime.combine(plan.ends_on + timedelta(days=1), time(), zone)
+
+
 def _add_link(session: Session, version_id: int, place: Place, plan: LinkPlan | None, ends_at: datetime) -> None:
     response = plan.response if plan else LinkResponse.REDIRECT
     link = TrackedLink(
@@ -262,7 +260,16 @@ def _add_link(session: Session, version_id: int, place: Place, plan: LinkPlan | 
     session.add(link)
     session.flush()
     for ordinal, (kind, params) in enumerate(plan.actions if plan else ()):
-        session.add(LinkAction(tracked_link_id=link.id, ordinal=ordinal, kind=kind, params=params, ends_at=ends_at))
+        session.add(
+            LinkAction(
+                tracked_link_id=link.id,
+                ordinal=ordinal,
+                kind=kind,
+                params=params,
+                is_repeated=plan.is_repeated if plan else False,
+                ends_at=ends_at,
+            )
+        )
     session.flush()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mailer.content.service import FOLLOW_UP_KEYS
+from mailer.content.link_actions import FOLLOW_UP_KEYS
 from mailer.errors import InputError, Problem
 from mailer.settings import is_loopback
 from mailer.statuses import ActionKind

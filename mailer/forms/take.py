@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.actions.service import Verb, perform_verb
+from mailer.actions.verbs import Verb, perform_verb
 from mailer.addresses import check_address
 from mailer.clock import utc_now
 from mailer.consent import service as consent

@@ -4,7 +4,6 @@ Values are limits of the workspace (docs/reference/defaults.md). The row with th
 stays: SQLite would give its number to the next one, and numbers stand in links, bounce addresses and dedupe keys.
 """
 
-import ipaddress
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from mailer.schema.privacy import RetentionRun
 from mailer.schema.tracking import Hit
 from mailer.segments.chosen import count_written, insert_into
 from mailer.statuses import ImportStatus, Permission, SendingState
+from mailer.tracking.evidence import cut_ip
 from mailer.workspace.limits import limit_value
 from mailer.workspace.queries import get_workspace
 
@@ -172,16 +172,6 @@ def _cut_ips(session: Session, ids: Sequence[int]) -> int:
     for number, ip in rows:
         session.execute(update(Hit).where(Hit.id == number).values(ip=cut_ip(ip)))
     return len(rows)
-
-
-def cut_ip(ip: str) -> str:
-    """Return the network of an IP: /24 or /48; nothing where it is none."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ""
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return str(ipaddress.ip_network((mapped, 24 if mapped.version == 4 else 48), strict=False))  # noqa: PLR2004
 
 
 def _raw_reports(before: datetime) -> Select[Any]:

@@ -101,3 +101,16 @@ def _ranges(version: int) -> list[tuple[int, int, str]]:
 
 
 _RANGES = {4: _ranges(4), 6: _ranges(6)}
+
+
+def cut_ip(ip: str) -> str:
+    """Return the network of an IP: /24 or /48; nothing where it is none."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return str(ip_network((mapped, _KEPT_BITS[mapped.version]), strict=False))
+
+
+_KEPT_BITS = {4: 24, 6: 48}

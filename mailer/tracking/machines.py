@@ -2,7 +2,7 @@
 
 One set of rules, numbered: `judge_hit` looks at one request, `judge_mail` at all requests of one mail, since a click
 that looked human is a machine's once the same mail sees three links within ten seconds. Every verdict names its
-reasons, and is revised when later hits, or later rules, say otherwise. docs/reference/human-or-machine.md is this table.
+reasons, and is revised when later hits, or later rules, say otherwise (docs/reference/human-or-machine.md).
 """
 
 import re
@@ -43,7 +43,8 @@ _APPLE_PRIVACY = "Mozilla/5.0"
 class Hit:
     """One request. `sent_at` is when the mail was handed over (the gate, where no reply is known); None: never.
 
-    `network` is a name of evidence.py; `is_open`: the pixel, else a link; `method` GET, HEAD or POST.
+    `network` is a name of evidence.py; `is_open`: the pixel, else a link; `method` GET, HEAD or POST; `stands`: the
+    verdict of a hit whose evidence is gone, because its person was erased.
     """
 
     at: datetime
@@ -54,6 +55,7 @@ class Hit:
     sent_at: datetime | None
     is_prefetch: bool = False
     network: str = ""
+    stands: "HitVerdict | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ RULES: tuple[Rule, ...] = (
          f"one of {BURST_LINKS} or more different links of the mail within {BURST_SPAN.seconds} seconds; presses of"
          " buttons are counted apart"),
     Rule("head_first", MACHINE, "both",
-         f"a HEAD for the same thing came in the {HEAD_SPAN.seconds} seconds before; does not touch presses of a button"),
+         f"a HEAD for the same thing came up to {HEAD_SPAN.seconds} seconds before; presses of a button stand"),
     Rule("in_order", MACHINE, "click",
          f"one of {ORDER_LINKS} or more links asked for in the order of the mail, never {ORDER_GAP.seconds} seconds"
          " apart"),
@@ -119,7 +121,7 @@ RULES: tuple[Rule, ...] = (
     Rule("via_proxy", HUMAN, "open", "through Gmail's or Yahoo's proxy, which fetches on display: a person, no device",
          lambda _, agent: bool(_DISPLAY_PROXIES.search(agent))),
 )  # fmt: skip
-"""In order of weight: the first rule that holds decides the class; those of the same class that hold are reasons too."""
+"""In order of weight: the first that holds decides the class; others of that class that hold are reasons, too."""
 _SINGLE = {
     is_open: [
         (rule.word, rule.hit_class, rule.holds)
@@ -135,6 +137,8 @@ _PLAIN = HitVerdict(HUMAN)
 
 def judge_hit(hit: Hit) -> HitVerdict:
     """Return the verdict of one hit by itself; `judge_mail` looks at several."""
+    if hit.stands is not None:
+        return hit.stands
     agent = hit.user_agent.strip()
     found: list[str] = []
     decided: HitClass | None = None

@@ -1,19 +1,20 @@
 """What the endpoint polls and what ingest needs to know about messages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.schema.contacts import Address
 from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
 from mailer.schema.tracking import Hit, SpoolPosition
+from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
 
-_MOST_CLICKS = 20_000
+_MOST_HITS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ class StoredHit:
     link: int
     method: str
     at: datetime
+    flags: int
+    ip: str
+    user_agent: str
     hit_class: str
     reason: str
-    user_agent: str
+    rules: int = 0
 
     @property
     def is_click(self) -> bool:
@@ -147,7 +151,7 @@ def facts_of_messages(session: Session, message_ids: Iterable[int]) -> dict[int,
     query = select(Message.id, Message.contact_id, Sending.content_version_id, sent_at).join(
         Sending, Sending.id == Message.sending_id
     )
-    rows = session.execute(query.where(Message.id.in_(sorted(set(message_ids)))))
+    rows = session.execute(query.where(is_among(session, Message.id, sorted(set(message_ids)))))
     return {row[0]: MessageFacts(*row) for row in rows}
 
 
@@ -167,27 +171,30 @@ def links_of_versions(session: Session, version_ids: Iterable[int]) -> dict[tupl
 
 def links_with_actions(session: Session, link_ids: Iterable[int]) -> set[int]:
     """Return those of `link_ids` that do something."""
-    query = select(LinkAction.tracked_link_id).where(LinkAction.tracked_link_id.in_(sorted(set(link_ids)))).distinct()
+    ids = sorted(set(link_ids))
+    if not ids:
+        return set()
+    query = select(LinkAction.tracked_link_id).where(is_among(session, LinkAction.tracked_link_id, ids)).distinct()
     return set(session.scalars(query))
 
 
-def list_clicks_since(session: Session, message_ids: Iterable[int], since: datetime) -> list[StoredHit]:
-    """Return GET and POST clicks of messages since a time, newest first, at most 20,000: more is a flood of repeats."""
+def list_hits(session: Session, message_ids: Collection[int]) -> list[StoredHit]:
+    """Return the hits of mails, newest first, at most 20,000: more is a flood of repeats."""
+    return _list_hits(session, is_among(session, Hit.message_id, sorted(message_ids)))
+
+
+def list_pixel_heads(session: Session, message_ids: Collection[int], since: datetime) -> list[StoredHit]:
+    """Return HEADs for the pixels of mails since a time."""
+    asked = (Hit.at >= since, Hit.kind == "open", Hit.method == "HEAD")
+    return _list_hits(session, is_among(session, Hit.message_id, sorted(message_ids)), *asked)
+
+
+def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[StoredHit]:
     columns = (
-        Hit.id,
-        Hit.message_id,
-        Hit.kind,
-        Hit.link,
-        Hit.method,
-        Hit.at,
-        Hit.hit_class,
-        Hit.reason,
-        Hit.user_agent,
-    )
-    query = select(*columns).where(
-        Hit.message_id.in_(sorted(set(message_ids))), Hit.at >= since, Hit.kind != "open", Hit.method != "HEAD"
-    )
-    rows = session.execute(query.order_by(Hit.id.desc()).limit(_MOST_CLICKS))
+        Hit.id, Hit.message_id, Hit.kind, Hit.link, Hit.method, Hit.at, Hit.flags, Hit.ip, Hit.user_agent,
+        Hit.hit_class, Hit.reason, Hit.rules,
+    )  # fmt: skip
+    rows = session.execute(select(*columns).where(*conditions).order_by(Hit.id.desc()).limit(_MOST_HITS))
     return [StoredHit(*row) for row in rows]
 
 

@@ -5,31 +5,32 @@ hit counts exactly once, whatever is killed when.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer import tokens
-from mailer.actions.service import quarantine_seconds, schedule_actions, void_actions
-from mailer.clock import utc_now
+from mailer.actions.service import Click, schedule_actions, void_actions
 from mailer.context import Context
+from mailer.database import allocate_ids, insert_rows, stored_instant
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.service import apply_events, revise_hits
 from mailer.errors import ConflictError
 from mailer.schema.tracking import Hit as HitRow
 from mailer.schema.tracking import SpoolPosition
+from mailer.segments.chosen import is_among
 from mailer.statuses import EventKind, HitClass
 from mailer.tracking import queries
-from mailer.tracking.machines import BURST_SPAN, Hit, HitVerdict, find_burst, judge_hit
+from mailer.tracking.evidence import Agent, cut_ip, find_network, read_agent
+from mailer.tracking.machines import HEAD_SPAN, RULES_VERSION, Hit, HitVerdict, judge_mail
 from mailer.tracking.queries import LinkRow, MessageFacts, StoredHit
-from mailer.tracking.records import METHOD_NAMES, POST, PREFETCH, RawHit
-
-BURST = HitVerdict(HitClass.MACHINE, "many_links")
+from mailer.tracking.records import HEAD, MAX_IP, METHOD_NAMES, POST, PREFETCH, RawHit
+from mailer.workspace.queries import get_limit
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, file: str, start
         pairs = [(hit, known.messages[hit.message_id]) for hit in hits if hit.message_id in known.messages]
         if not pairs:
             return 0
-        stored = _insert_hits(session, pairs)
-        burst = _revise_bursts(session, known, stored)
-        apply_events(session, [event for hit in stored if (event := _event(hit, known, burst)) is not None])
-        _schedule(session, known, stored, burst)
+        judged = _judge(session, known, pairs)
+        stored = _insert_hits(session, judged.new, keeps_ip=get_limit(session, "keep_ip_days") > 0)
+        _revise(session, known, judged, stored)
+        apply_events(session, [event for hit in stored if (event := _event(hit, known)) is not None])
+        _schedule(session, known, stored)
         return len(stored)
 
 
@@ -105,108 +107,220 @@ def _load_known(session: Session, hits: Sequence[RawHit]) -> Known:
     return Known(messages, links)
 
 
-def _insert_hits(session: Session, pairs: Sequence[tuple[RawHit, MessageFacts]]) -> list[StoredHit]:
-    rows = [_hit_values(hit, facts) for hit, facts in pairs]
-    ids = session.scalars(insert(HitRow).returning(HitRow.id, sort_by_parameter_order=True), rows)
-    columns = ("kind", "link", "method", "at", "hit_class", "reason", "user_agent")
-    return [
-        StoredHit(hit_id, row["message_id"], *(row[column] for column in columns))
-        for hit_id, row in zip(ids, rows, strict=True)
+# ------------------------------------------------------------------ verdicts
+
+
+@dataclass(frozen=True)
+class NewHit:
+    """A hit of a page with its verdict."""
+
+    raw: RawHit
+    facts: MessageFacts
+    verdict: HitVerdict
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts of a page of hits, and of hits that came before and are seen otherwise now."""
+
+    new: Sequence[NewHit]
+    revised: Sequence[tuple[StoredHit, HitVerdict]]
+    before: Mapping[int, Sequence[tuple[StoredHit, HitVerdict]]]
+
+
+def _judge(session: Session, known: Known, pairs: Sequence[tuple[RawHit, MessageFacts]]) -> Judged:
+    """Judge each hit beside all others of its mail; a mail of which only the pixel was fetched has no others."""
+    by_mail: dict[int, list[RawHit]] = defaultdict(list)
+    for hit, facts in pairs:
+        by_mail[facts.id].append(hit)
+    there = _list_there(session, by_mail)
+    verdicts: dict[int, HitVerdict] = {}
+    before: dict[int, list[tuple[StoredHit, HitVerdict]]] = {}
+    for message_id, mine in by_mail.items():
+        facts, old = known.messages[message_id], there.get(message_id, [])
+        found = judge_mail([_raw_evidence(hit, facts) for hit in mine] + [stored_evidence(hit, facts) for hit in old])
+        verdicts |= {id(hit): verdict for hit, verdict in zip(mine, found, strict=False)}
+        before[message_id] = list(zip(old, found[len(mine) :], strict=True))
+    revised = [
+        (hit, verdict)
+        for mails in before.values()
+        for hit, verdict in mails
+        if (hit.hit_class, hit.reason) != (verdict.hit_class.value, verdict.reasons)
     ]
+    return Judged([NewHit(hit, facts, verdicts[id(hit)]) for hit, facts in pairs], revised, before)
 
 
-def _hit_values(hit: RawHit, facts: MessageFacts) -> dict[str, Any]:
-    at = datetime.fromtimestamp(hit.at, UTC)
-    is_open = hit.kind == tokens.OPEN
-    method = METHOD_NAMES.get(hit.method, "GET")
-    agent = hit.user_agent.replace("\0", "")
-    is_somebody = facts.contact_id is not None  # else nobody's, or a person's who was erased: no IP, no program
-    verdict = judge_hit(
-        Hit(at, is_open, method, hit.link, agent, facts.sent_at, is_prefetch=bool(hit.flags & PREFETCH))
-    )
-    return {
-        "message_id": hit.message_id,
-        "kind": "open" if is_open else "confirm" if hit.method == POST else "click",
-        "link": hit.link,
-        "method": method,
-        "at": at,
-        "ip": hit.ip.replace("\0", "")[:45] if is_somebody else "",
-        "user_agent": agent if is_somebody else "",
-        "hit_class": verdict.hit_class.value,
-        "reason": verdict.reason,
+def _list_there(session: Session, by_mail: Mapping[int, Sequence[RawHit]]) -> dict[int, list[StoredHit]]:
+    """Return what is there of mails and bears upon new hits: all where a link or a HEAD is new, else pixels' HEADs."""
+    many = {
+        message_id
+        for message_id, hits in by_mail.items()
+        if any(hit.kind != tokens.OPEN or hit.method == HEAD for hit in hits)
     }
+    found = queries.list_hits(session, many) if many else []
+    if few := by_mail.keys() - many:
+        since = datetime.fromtimestamp(min(hit.at for message_id in few for hit in by_mail[message_id]), UTC)
+        found += queries.list_pixel_heads(session, few, since - HEAD_SPAN)
+    there: dict[int, list[StoredHit]] = defaultdict(list)
+    for hit in found:
+        there[hit.message_id].append(hit)
+    return there
+
+
+def _raw_evidence(hit: RawHit, facts: MessageFacts) -> Hit:
+    return Hit(
+        at=datetime.fromtimestamp(hit.at, UTC),
+        is_open=hit.kind == tokens.OPEN,
+        method=METHOD_NAMES.get(hit.method, "GET"),
+        link=hit.link,
+        user_agent=hit.user_agent,
+        sent_at=facts.sent_at,
+        is_prefetch=bool(hit.flags & PREFETCH),
+        network=find_network(hit.ip),
+    )
+
+
+def stored_evidence(hit: StoredHit, facts: MessageFacts) -> Hit:
+    """Return a stored hit as the rules look at it; where its evidence was erased, its verdict stands."""
+    return Hit(
+        at=hit.at,
+        is_open=hit.kind == "open",
+        method=hit.method,
+        link=hit.link,
+        user_agent=hit.user_agent,
+        sent_at=facts.sent_at,
+        is_prefetch=bool(hit.flags & PREFETCH),
+        network=find_network(hit.ip),
+        stands=HitVerdict(HitClass(hit.hit_class), hit.reason) if facts.contact_id is None else None,
+    )
+
+
+# ------------------------------------------------------------------ rows
+
+_COLUMNS = (
+    "id", "message_id", "kind", "link", "method", "at", "flags", "ip", "user_agent", "class", "reason", "rules",
+    "seconds_after", "program", "device", "network",
+)  # fmt: skip
+
+
+def _insert_hits(session: Session, hits: Sequence[NewHit], *, keeps_ip: bool) -> list[StoredHit]:
+    ids = allocate_ids(session, "hit", len(hits))
+    stored = [_stored(hit_id, hit, keeps_ip=keeps_ip) for hit_id, hit in zip(ids, hits, strict=True)]
+    rows = [_row(session, hit, one) for hit, one in zip(stored, hits, strict=True)]
+    insert_rows(session, "hit", _COLUMNS, rows)
+    return stored
+
+
+def _stored(hit_id: int, hit: NewHit, *, keeps_ip: bool) -> StoredHit:
+    raw = hit.raw
+    is_somebody = hit.facts.contact_id is not None  # else nobody's, or a person's who was erased: no IP, no program
+    ip = raw.ip.replace("\0", "")[:MAX_IP] if is_somebody else ""
+    return StoredHit(
+        id=hit_id,
+        message_id=raw.message_id,
+        kind="open" if raw.kind == tokens.OPEN else "confirm" if raw.method == POST else "click",
+        link=raw.link,
+        method=METHOD_NAMES.get(raw.method, "GET"),
+        at=datetime.fromtimestamp(raw.at, UTC),
+        flags=raw.flags,
+        ip=ip if keeps_ip else cut_ip(ip),
+        user_agent=raw.user_agent.replace("\0", "") if is_somebody else "",
+        hit_class=hit.verdict.hit_class.value,
+        reason=hit.verdict.reasons,
+        rules=RULES_VERSION,
+    )
+
+
+def _row(session: Session, hit: StoredHit, new: NewHit) -> tuple[Any, ...]:
+    agent = read_agent(hit.user_agent) if hit.user_agent else Agent()
+    sent_at = new.facts.sent_at
+    after = (hit.at - sent_at).total_seconds() if sent_at else None
+    return (
+        hit.id, hit.message_id, hit.kind, hit.link, hit.method, stored_instant(session, hit.at), hit.flags, hit.ip,
+        hit.user_agent, hit.hit_class, hit.reason, hit.rules, after, agent.program, agent.device,
+        find_network(hit.ip),
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ verdicts revised
 
 
-def _revise_bursts(session: Session, known: Known, hits: Sequence[StoredHit]) -> set[int]:
-    """Make machines of every click in a burst, earlier ones too, and return the hits' ids: their actions are void."""
-    clicks = [hit for hit in hits if hit.is_click]
-    if not clicks:
-        return set()
-    since = min(hit.at for hit in clicks) - BURST_SPAN
-    by_message: dict[int, list[StoredHit]] = defaultdict(list)
-    for hit in queries.list_clicks_since(session, {hit.message_id for hit in clicks}, since):
-        by_message[hit.message_id].append(hit)
-    found = [mine[index] for mine in by_message.values() for index in find_burst([(hit.at, hit.link) for hit in mine])]
-    _revise(session, known, [hit for hit in found if hit.hit_class != HitClass.MACHINE])
-    return {hit.id for hit in found}
+def _revise(session: Session, known: Known, judged: Judged, stored: Sequence[StoredHit]) -> None:
+    """Write verdicts that later hits changed, and void what waits because of clicks that are a machine's now."""
+    write_verdicts(session, judged.revised)
+    humans = {(hit.message_id, hit.link, hit.kind) for hit in stored if hit.hit_class == HitClass.HUMAN}
+    for mails in judged.before.values():
+        humans |= {
+            (hit.message_id, hit.link, hit.kind) for hit, verdict in mails if verdict.hit_class is HitClass.HUMAN
+        }
+    gone = [hit for hit, verdict in judged.revised if hit.is_click and verdict.hit_class is HitClass.MACHINE]
+    void_clicks(session, known, gone, humans)
 
 
-def _revise(session: Session, known: Known, hits: Sequence[StoredHit]) -> None:
-    if not hits:
-        return
-    session.execute(
-        update(HitRow)
-        .where(HitRow.id.in_([hit.id for hit in hits]))
-        .values(hit_class=BURST.hit_class.value, reason=BURST.reason)
-        .execution_options(synchronize_session=False)
-    )
-    revise_hits(session, [hit.dedupe_key for hit in hits], BURST.hit_class, BURST.reason)
-    for message_id, link in sorted({(hit.message_id, hit.link) for hit in hits}):
-        if (target := known.link_of(message_id, link)) is not None:
-            void_actions(session, message_id=message_id, tracked_link_id=target.id)
+def write_verdicts(session: Session, changes: Sequence[tuple[StoredHit, HitVerdict]]) -> int:
+    """Write other verdicts of hits, with their events and engagement; return how many changed their class."""
+    together: dict[HitVerdict, list[StoredHit]] = defaultdict(list)
+    for hit, verdict in changes:
+        together[verdict].append(hit)
+    changed = 0
+    for verdict, hits in together.items():
+        session.execute(
+            update(HitRow)
+            .where(is_among(session, HitRow.id, [hit.id for hit in hits]))
+            .values(hit_class=verdict.hit_class.value, reason=verdict.reasons)
+            .execution_options(synchronize_session=False)
+        )
+        others = [hit.dedupe_key for hit in hits if hit.hit_class != verdict.hit_class and hit.method != "HEAD"]
+        if others:
+            revise_hits(session, others, verdict.hit_class, verdict.reason)
+            changed += len(others)
+    return changed
+
+
+def void_clicks(
+    session: Session, known: Known, gone: Sequence[StoredHit], humans: Collection[tuple[int, int, str]]
+) -> None:
+    """Void the actions that wait because of clicks which are a machine's, but not those that a person asked for, too.
+
+    `humans`: message, link and kind of the clicks that are still a person's.
+    """
+    for hit in gone:
+        if (link := known.link_of(hit.message_id, hit.link)) is not None:
+            is_wanted = (hit.message_id, hit.link, hit.kind) in humans
+            void_actions(session, hit.message_id, link.id, hit_id=hit.id, once=not is_wanted)
 
 
 # ------------------------------------------------------------------ what follows
 
 
-def _event(hit: StoredHit, known: Known, burst: set[int]) -> DeliveryEvent | None:
+def _event(hit: StoredHit, known: Known) -> DeliveryEvent | None:
     """Return what delivery is told; HEAD changes nothing beyond the log of hits."""
     if hit.method == "HEAD":
         return None
     link = known.link_of(hit.message_id, hit.link) if hit.is_click else None
-    verdict = BURST if hit.id in burst and hit.hit_class != HitClass.MACHINE else None
-    reason = hit.reason or ("confirmed" if hit.kind == "confirm" else "")
     return DeliveryEvent(
         message_id=hit.message_id,
         kind=EventKind.CLICK if hit.is_click else EventKind.OPEN,
         at=hit.at,
         dedupe_key=hit.dedupe_key,
-        hit_class=verdict.hit_class if verdict else HitClass(hit.hit_class),
+        hit_class=HitClass(hit.hit_class),
         link=link.id if link else None,
-        reason=verdict.reason if verdict else reason,
+        reason=hit.reason.partition(" ")[0] or ("confirmed" if hit.kind == "confirm" else ""),
         detail={"user_agent": hit.user_agent[:200], "method": hit.method},
     )
 
 
-def _schedule(session: Session, known: Known, hits: Sequence[StoredHit], burst: set[int]) -> None:
+def _schedule(session: Session, known: Known, hits: Sequence[StoredHit]) -> None:
     """Put the actions of people's clicks into quarantine; a link that asks first acts on its button only."""
-    wait = timedelta(seconds=quarantine_seconds(session))
+    clicked = [hit for hit in hits if hit.hit_class == HitClass.HUMAN and hit.is_click]
+    if not clicked:
+        return
     acting = queries.links_with_actions(session, (link.id for link in known.links.values()))
-    for hit in hits:
-        if hit.hit_class != HitClass.HUMAN or not hit.is_click or hit.id in burst:
-            continue
+    clicks = []
+    for hit in clicked:
         link, facts = known.link_of(hit.message_id, hit.link), known.messages[hit.message_id]
         if link is None or link.id not in acting or facts.contact_id is None:
             continue
         if (link.response == "confirm") == (hit.kind == "confirm"):
-            schedule_actions(
-                session,
-                tracked_link_id=link.id,
-                contact_id=facts.contact_id,
-                message_id=hit.message_id,
-                hit_at=hit.at,
-                due_at=utc_now() + wait,
-            )
+            clicks.append(Click(link.id, facts.contact_id, hit.message_id, hit.id, hit.at))
+    schedule_actions(session, clicks)

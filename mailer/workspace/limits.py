@@ -32,6 +32,7 @@ LIMITS = (
     Limit("quiet_from", 21, 0, 24, "h", "nobody likes an automatic mail at night; whole hours of the workspace's zone"),
     Limit("quiet_until", 7, 0, 24, "h", "the same hour as quiet_from: no quiet hours"),
     Limit("quarantine_seconds", 60, 0, 3600, "s", "a scanner's burst is over before a link's action runs"),
+    Limit("quarantine_slow_seconds", 600, 0, 86_400, "s", "webhooks and subscriptions cannot be taken back"),
     Limit("hard_bounce_amber", 0.02, 0, 1, "share", "the first sign of a bad list"),
     Limit("hard_bounce_pause", 0.05, 0, 1, "share", "policy limit; from 200 transmitted and 10 bounces"),
     Limit("hard_bounce_disable", 0.10, 0, 1, "share", "only a person releases it"),

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mailer.actions import service
+from mailer.actions.service import Click
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.schema.actions import ActionRun
@@ -28,6 +29,7 @@ class Scene:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.hits = 0
         self.segment = segments.create_static(ctx, "Participants")
         links = (
             {"match": LINKS[0]["match"], "actions": [{"add_to_segment": self.segment.id}, LINKS[0]["actions"][1]]},
@@ -47,14 +49,12 @@ class Scene:
     def click(self, *, due_in: float = -1) -> int:
         now = utc_now()
         with self.ctx.write() as session:
-            return service.schedule_actions(
-                session,
-                tracked_link_id=self.link_id,
-                contact_id=self.contact_id,
-                message_id=self.message_id,
-                hit_at=now,
-                due_at=now + timedelta(seconds=due_in),
-            )
+            self.hits += 1
+            click = Click(self.link_id, self.contact_id, self.message_id, self.hits, now)
+            new = service.schedule_actions(session, [click])
+            due_at = now + timedelta(seconds=due_in)
+            session.execute(update(ActionRun).where(ActionRun.state == "pending").values(due_at=due_at))
+            return new
 
     def outcome(self) -> tuple[int, int]:
         with self.ctx.read() as session:
@@ -89,7 +89,7 @@ def test_voided_actions_do_nothing_and_a_later_human_click_revives_them(ctx: Con
     scene = Scene(ctx)
     scene.click(due_in=3600)
     with ctx.write() as session:
-        assert service.void_actions(session, message_id=scene.message_id) == 2
+        assert service.void_actions(session, scene.message_id, scene.link_id, hit_id=1) == 2
     assert service.run_due(ctx) == 0
 
     assert scene.click() == 2

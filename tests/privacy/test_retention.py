@@ -11,7 +11,7 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.queries import count_states
 from mailer.privacy.due import add_months, due_on
-from mailer.privacy.retention import RULES, apply_retention, cut_ip, preview_retention, run_night
+from mailer.privacy.retention import RULES, apply_retention, preview_retention, run_night
 from mailer.reports.campaign_figures import get_campaign_figures
 from mailer.schema.accounts import AuditEvent
 from mailer.schema.bounces import BounceReport
@@ -20,6 +20,7 @@ from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.privacy import RetentionRun
 from mailer.schema.tracking import Hit
+from mailer.tracking.evidence import cut_ip
 from tests.privacy.traces import IP, World, leave_traces
 from tests.support.make import make_reader, make_sending, make_topic, make_workspace
 

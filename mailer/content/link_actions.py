@@ -1,0 +1,91 @@
+"""What a link or form may do, read from a file (docs/reference/link-actions.md): shapes, not what they name. Pure."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from mailer.errors import InputError
+from mailer.statuses import ActionKind
+
+FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
+ASKS_FIRST = frozenset({ActionKind.ADD_TO_SEGMENT, ActionKind.SUBSCRIBE})
+"""Kinds that wait for a button, where the link does not say otherwise (FEATURES L2)."""
+NAMED_BY = {
+    ActionKind.ADD_TO_SEGMENT: "segment",
+    ActionKind.REMOVE_FROM_SEGMENT: "segment",
+    ActionKind.SUBSCRIBE: "topic",
+    ActionKind.WEBHOOK: "webhook",
+}
+"""Kinds that name something else, by name or id."""
+_MAX_TAG = 100
+_MAX_DAYS = 365
+
+Action = tuple[ActionKind, dict[str, Any]]
+
+
+def read_action(action: object, where: str) -> Action:
+    """Return an action of a file as kind and params; InputError says what is wrong.
+
+    Params: `{"segment": name}` or `{"segment_id": id}`, so for topic and webhook; `{"tag"}`; `{"field", "value"}`; a
+    follow-up's are those of the file.
+    """
+    if not isinstance(action, Mapping) or len(action) != 1:
+        raise InputError("an action has one key, its kind", where=where, mend="use one of " + ", ".join(ActionKind))
+    kind, value = next(iter(action.items()))
+    if kind not in list(ActionKind):
+        raise InputError(f"there is no action {kind!r}", where=where, mend="use one of " + ", ".join(ActionKind))
+    kind = ActionKind(kind)
+    if kind is ActionKind.FOLLOW_UP:
+        return kind, _follow_up(value, where)
+    if kind is ActionKind.SET_FIELD:
+        return kind, _set_field(value, where)
+    if kind in (ActionKind.ADD_TAG, ActionKind.REMOVE_TAG):
+        return kind, {"tag": _text(value, "a tag", where, _MAX_TAG)}
+    named = NAMED_BY[kind]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return kind, {f"{named}_id": value}
+    return kind, {named: _text(value, f"a {named}", where, _MAX_TAG * 2)}
+
+
+def _follow_up(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or set(value) - FOLLOW_UP_KEYS or not str(value.get("title") or "").strip():
+        may = ", ".join(sorted(FOLLOW_UP_KEYS - {"title"}))
+        raise InputError(f"a follow-up has a title, and may have {may}", where=where)
+    days = value.get("due_working_days", 1)
+    if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
+        raise InputError(f"due_working_days is a number from 0 to {_MAX_DAYS}", where=where)
+    return dict(value)
+
+
+def _set_field(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or set(value) != {"field", "value"} or not str(value["field"] or "").strip():
+        raise InputError("set_field has a field and a value", where=where, mend='{ field = "category", value = "hot" }')
+    if isinstance(value["value"], (Mapping, list)):
+        raise InputError("the value of a field is a word, a number or a day", where=where)
+    return {"field": str(value["field"]).strip(), "value": _plain(value["value"])}
+
+
+def _plain(value: object) -> str:
+    """Return a value of a file as somebody would type it; it is read anew for the field's type when it is set."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value).strip()
+
+
+def _text(value: object, what: str, where: str, limit: int) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or len(text) > limit:
+        raise InputError(f"this names {what}, in at most {limit} characters", where=where)
+    return text
+
+
+def read_end(value: object, where: str) -> date | None:
+    """Return the last day of a link's actions: a day of a file, or text such as 2026-12-31; None for none."""
+    if value in (None, ""):
+        return None
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise InputError("not a day", where=where, mend="2026-12-31") from error
