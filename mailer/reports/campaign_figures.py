@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.delivery.queries import count_states, display_state
 from mailer.privacy.queries import get_kept_figures
 from mailer.reports.figures import count_bounced_later
-from mailer.reputation.queries import was_transmitted
+from mailer.reputation.counting import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import ConsentEvent
 from mailer.schema.contacts import Address, Contact

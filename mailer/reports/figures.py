@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Date, SQLColumnExpression, String, cast, f
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
-from mailer.reputation.queries import was_transmitted
+from mailer.reputation.counting import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, ConsentEvent
 from mailer.schema.contacts import Address, Contact

@@ -1,43 +1,154 @@
-"""Rates computed from rows. Never commits."""
+"""Reads of counts, breakers, canaries and outside figures. Never commits."""
 
-from sqlalchemy import ColumnElement, func, or_, select
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
-from mailer.database import any_row
-from mailer.reputation.policy import Rates
-from mailer.schema.delivery import Event, Message
-from mailer.schema.reputation import Breaker
-from mailer.statuses import BreakerState, EventKind, MessageState
+from mailer.reputation.policy import REPORTS_NONE, SPANS, Counts, Limits, Window, Windows
+from mailer.schema.reputation import Breaker, BreakerChange, CanaryWatch, OutsideFigure, RateLook, RateSlot
+from mailer.statuses import BreakerState
+from mailer.workspace.limits import limit_value
+from mailer.workspace.queries import get_workspace
 
-_BOUNCES = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value)
+_COLUMNS = (
+    RateSlot.transmitted,
+    RateSlot.accepted,
+    RateSlot.deferred,
+    RateSlot.hard,
+    RateSlot.soft,
+    RateSlot.bounced_later,
+    RateSlot.complaints,
+    RateSlot.unsubscribed,
+)
+_Row = tuple[int, ...]
 
 
-def was_transmitted() -> ColumnElement[bool]:
-    """Accepted, or failed for a reason that blames the address or the mailbox (FEATURES M15)."""
-    blamed = any_row(Event, Event.message_id == Message.id, Event.kind.in_(_BOUNCES))
-    failed = (Message.state == MessageState.FAILED.value) & blamed
-    return or_(Message.state == MessageState.ACCEPTED.value, failed)
-
-
-def get_rates(session: Session, sending_id: int) -> Rates:
-    """Return what a sending came to so far."""
-    mine = Message.sending_id == sending_id
-    transmitted = select(func.count()).select_from(Message).where(mine, was_transmitted())
-    bounced = any_row(Event, Event.message_id == Message.id, Event.kind.in_(_BOUNCES))
-    delivered = transmitted.where(Message.state == MessageState.ACCEPTED.value, ~bounced)
-    return Rates(
-        transmitted=session.scalar(transmitted) or 0,
-        delivered=session.scalar(delivered) or 0,
-        hard_bounces=_count(session, sending_id, EventKind.HARD_BOUNCE),
-        complaints=_count(session, sending_id, EventKind.COMPLAINT),
+def load_limits(session: Session) -> Limits:
+    """Return the limits of this workspace."""
+    overrides = get_workspace(session).limits
+    return Limits(
+        hard_amber=limit_value(overrides, "hard_bounce_amber"),
+        hard_pause=limit_value(overrides, "hard_bounce_pause"),
+        hard_disable=limit_value(overrides, "hard_bounce_disable"),
+        complaint_throttle=limit_value(overrides, "complaint_amber"),
+        complaint_pause=limit_value(overrides, "complaint_pause"),
+        unsubscribe_amber=limit_value(overrides, "unsubscribe_amber"),
+        unsubscribe_review=limit_value(overrides, "unsubscribe_review"),
     )
 
 
-def _count(session: Session, sending_id: int, kind: EventKind) -> int:
-    query = select(func.count(Event.message_id.distinct())).where(
-        Event.sending_id == sending_id, Event.kind == kind.value
+@dataclass(frozen=True)
+class Line:
+    """Counts of a sending's mails to one mailbox provider in a window."""
+
+    sending_id: int
+    domain: str
+    provider: str
+    window: Window
+    counts: Counts
+
+    def is_in(self, scope: str, key: str) -> bool:
+        """Whether it belongs to a scope; an empty scope is everything."""
+        own = {"": "", "sending": str(self.sending_id), "domain": self.domain, "provider": self.provider}
+        return own[scope] == key
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """Counts in the three windows, of everything that went out in the last 30 days."""
+
+    lines: Sequence[Line] = ()
+
+    def of(self, scope: str = "", key: str = "", *, but: int | None = None) -> Windows:
+        """Return the windows of a scope, of everything for none; empty where nothing was sent. `but`: without it."""
+        found: dict[Window, Counts] = {}
+        for line in self.lines:
+            if line.is_in(scope, key) and line.sending_id != but:
+                found[line.window] = found.get(line.window, Counts()) + line.counts
+        return found
+
+    def keys(self, scope: str) -> list[str]:
+        """Return the keys of a scope by name."""
+        names = {"sending": "sending_id", "domain": "domain", "provider": "provider"}
+        return sorted({str(getattr(line, names[scope])) for line in self.lines})
+
+    def sendings_of(self, scope: str, key: str) -> set[int]:
+        """Return the sendings of a scope."""
+        return {line.sending_id for line in self.lines if line.is_in(scope, key)}
+
+
+def load_rolling(session: Session, now: datetime) -> Rolling:
+    """Return the counts of everything that went out in the last 30 days."""
+    return Rolling(tuple(_iter_counts(session, now)))
+
+
+def _iter_counts(session: Session, now: datetime) -> Iterator[Line]:
+    starts = {window: _slot_start(now - span) for window, span in SPANS.items()}
+    sums = [
+        func.sum(case((RateSlot.slot >= starts[window], column), else_=0)) for window in Window for column in _COLUMNS
+    ]
+    rows = session.execute(
+        select(RateSlot.sending_id, RateLook.domain, RateSlot.provider, *sums)
+        .join(RateLook, RateLook.sending_id == RateSlot.sending_id)
+        .where(RateSlot.slot >= starts[Window.MONTH])
+        .group_by(RateSlot.sending_id, RateLook.domain, RateSlot.provider)
     )
-    return session.scalar(query) or 0
+    width = len(_COLUMNS)
+    for sending_id, domain, provider, *figures in rows:
+        for place, window in enumerate(Window):
+            part = tuple(int(figure or 0) for figure in figures[place * width : (place + 1) * width])
+            yield Line(sending_id, domain, provider, window, _counts(provider, part))
+
+
+def load_since(
+    session: Session, scope: str, key: str, since: datetime, now: datetime, *, but: int | None = None
+) -> Windows:
+    """Return the counts of mails of a scope that went out after `since`, in the three windows; `but`: without it."""
+    found: dict[Window, Counts] = {}
+    for window, span in SPANS.items():
+        start = max(since, _slot_start(now - span))
+        rows = session.execute(
+            select(RateSlot.provider, *(func.sum(column) for column in _COLUMNS))
+            .join(RateLook, RateLook.sending_id == RateSlot.sending_id)
+            .where(RateSlot.slot >= start, _in_scope(scope, key), RateSlot.sending_id != (but or 0))
+            .group_by(RateSlot.provider)
+        )
+        found[window] = sum((_counts(provider, tuple(map(int, part))) for provider, *part in rows), Counts())
+    return found
+
+
+def _in_scope(scope: str, key: str) -> ColumnElement[bool]:
+    if scope == "sending":
+        return RateSlot.sending_id == int(key)
+    return RateLook.domain == key if scope == "domain" else RateSlot.provider == key
+
+
+def _slot_start(moment: datetime) -> datetime:
+    """Windows begin with a slot; the one that is cut through counts."""
+    return moment - timedelta(seconds=moment.timestamp() % 300)
+
+
+def _counts(provider: str, row: _Row) -> Counts:
+    transmitted, accepted, deferred, hard, soft, later, complaints, unsubscribed = row
+    delivered = accepted - later
+    is_silent = provider in REPORTS_NONE
+    return Counts(
+        transmitted,
+        accepted,
+        deferred,
+        hard,
+        soft,
+        delivered,
+        0 if is_silent else delivered,
+        0 if is_silent else complaints,
+        unsubscribed,
+    )
+
+
+# ------------------------------------------------------------------ the breaker
 
 
 def find_breaker(session: Session, scope: str, key: str = "") -> Breaker | None:
@@ -45,7 +156,38 @@ def find_breaker(session: Session, scope: str, key: str = "") -> Breaker | None:
     return session.scalars(select(Breaker).where(Breaker.scope == scope, Breaker.scope_key == key)).one_or_none()
 
 
+def list_breakers(session: Session, *, only_open: bool = False) -> Sequence[Breaker]:
+    """Return the breakers that ever tripped, the last changed first; `only_open`: those that are not `ok`."""
+    query = select(Breaker).order_by(Breaker.changed_at.desc(), Breaker.id.desc())
+    return session.scalars(query.where(Breaker.state != BreakerState.OK.value) if only_open else query).all()
+
+
+def list_changes(
+    session: Session, scope: str | None = None, key: str | None = None, *, limit: int = 20
+) -> Sequence[BreakerChange]:
+    """Return the history of a breaker, of all for None, newest first."""
+    query = select(BreakerChange).order_by(BreakerChange.id.desc()).limit(limit)
+    if scope is not None:
+        query = query.where(BreakerChange.scope == scope, BreakerChange.scope_key == (key or ""))
+    return session.scalars(query).all()
+
+
 def worst_state(session: Session) -> BreakerState:
     """Return the gravest state of all breakers."""
     states = [BreakerState(state) for state in session.scalars(select(Breaker.state).distinct())]
     return max(states, key=tuple(BreakerState).index, default=BreakerState.OK)
+
+
+# ------------------------------------------------------------------ canaries and outside figures
+
+
+def find_watch(session: Session, sending_id: int) -> CanaryWatch | None:
+    """Return the watch over a sending's canary."""
+    return session.get(CanaryWatch, sending_id)
+
+
+def list_outside(session: Session, *, limit: int = 200) -> Sequence[OutsideFigure]:
+    """Return outside figures, newest day first."""
+    return session.scalars(
+        select(OutsideFigure).order_by(OutsideFigure.day.desc(), OutsideFigure.domain).limit(limit)
+    ).all()
