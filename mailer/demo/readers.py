@@ -115,8 +115,8 @@ def draw_script(recipients: Sequence[str]) -> Script:
     size = len(left)
     script = Script()
     parts = (
-        ("refused", max(3, size // 90)), ("bounced", max(3, size // 80)), ("soft", max(3, size // 100)),
-        ("complaining", 1), ("one_click", max(2, size // 120)), ("by_page", max(2, size // 200)),
+        ("refused", max(3, size // 150)), ("bounced", max(3, size // 150)), ("soft", max(3, size // 100)),
+        ("complaining", 1), ("one_click", max(2, size // 300)), ("by_page", max(2, size // 400)),
         ("scanned", max(3, size // 40)), ("scanned_late", max(3, size // 60)), ("private", max(3, size // 20)),
         ("joiners", max(4, size // 16)), ("clickers", max(4, size // 14)), ("openers", size // 5),
     )  # fmt: skip

@@ -25,6 +25,7 @@ from mailer.workspace.service import SenderValues
 
 ZONE = "Europe/Oslo"
 QUARANTINE_SECONDS = 2
+CANARY_MINUTES = 0.05
 INVITATIONS, NEWS = "Invitations", "News"
 SENDER = "Fjord Seminars"
 WAIT_SECONDS = 150.0
@@ -65,7 +66,10 @@ def set_up(stage: Stage, folder: Path, count: int) -> None:
     ctx = stage.ctx
     with ctx.write() as session:
         workspace.update_settings(
-            session, name="Fjord Seminars", timezone=ZONE, limits={"quarantine_seconds": QUARANTINE_SECONDS}
+            session,
+            name="Fjord Seminars",
+            timezone=ZONE,
+            limits={"quarantine_seconds": QUARANTINE_SECONDS, "canary_watch_minutes": CANARY_MINUTES},
         )
         workspace.create_sender(
             session,
