@@ -7,7 +7,7 @@ import uvloop
 
 from mailer.context import Context
 from mailer.delivery.engine import Engine, Report, Turns
-from mailer.delivery.reaper import Reaped, reap
+from mailer.delivery.reaper import Reaped, has_work, reap
 from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.transports import load_plan
 from mailer.delivery.workers import beat
@@ -46,8 +46,12 @@ def send_due(
 
 def reap_now(ctx: Context) -> Reaped:
     """Set right what dead workers left behind."""
+    now = ctx.clock.now()
+    with ctx.read() as session:
+        if not has_work(session, now):
+            return Reaped()
     with ctx.write() as session:
-        reaped = reap(session, ctx.clock.now())
+        reaped = reap(session, now)
     if reaped.batches or reaped.unknown or reaped.repeated or reaped.finished:
         log.info(
             "reaped",

@@ -6,10 +6,15 @@ for host or domain, `<be>` for forms of "to be", `<n words>` for up to n words.
 """
 
 import re
+from collections.abc import Iterator
+
+from mailer.delivery.reason_texts_world import TEXTS_FIRST
 
 _MACROS = {
     "<box>": r"(?:e-?mail|mail ?box(?:es)?|mail ?drop|user(?: ?name)?|recipient(?:'s)?|account|addressee"
     r"|address|local part|alias|inbox|login|customer|person)",
+    "<user>": r"(?:mail ?box(?:es)?|mail ?drop|user(?: ?name)?|recipient(?:'s)?|account|addressee|address|local part"
+    r"|alias|inbox|login|customer|person)",
     "<host>": r"(?:host(?: ?name)?|domain(?: ?name)?|server|system)",
     "<be>": r"(?:is |are |was |were |has been |have been |been |being |currently |temporarily |permanently )*",
 }
@@ -19,7 +24,9 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "mailbox_full",
         r"""
-        over ?-?quota
+        over ?-?quota|mailbox (?:quota|capacity)|(?:mailbox|account|inbox|user|recipient)<4 words> (?:is |was )?(?:full|overfull|over-?full)\b
+        (?:storage|space|disk|mailbox) (?:allocation|allotment|limit) (?:exceeded|reached)|out of (?:mail ?box|disk|storage) (?:space|quota)
+        (?:mailbox|mail box|inbox) (?:is )?(?:too (?:large|big|full)|exceeded)|reached (?:the|its|his|their) (?:mailbox|storage|quota)
         quota<3 words> (?:exceed|reached|full|violation)
         exceed\w*<6 words> quota
         disk quota
@@ -33,7 +40,49 @@ TEXTS: tuple[tuple[str, str], ...] = (
         mailbox size limit
         would exceed<3 words> (?:quota|limit|mailbox)
         too (?:much|many) (?:mail|messages|data) in (?:mailbox|inbox)
-        bo[iî]te.{0,30}pleine|postfach.{0,30}voll|buz[oó]n.{0,30}lleno|caixa.{0,30}cheia|メールボックスが一杯|переполнен
+        """,
+    ),
+    (
+        "throttled",
+        r"""
+        too many<2 words> (?:unknown|invalid|bad|nonexistent|wrong)<1 words> (?:users?|recipients?|address|rcpt|mailbox)
+        excessive (?:unknown|invalid) (?:users?|recipients?)|(?:unknown|invalid) (?:users?|recipients?) (?:limit|threshold)
+        receiving (?:mail|e-?mail|messages) (?:too|at a rate)|over its messages? rate limit|unusual (?:rate|amount)
+        """,
+    ),
+    (
+        "sender_refused",
+        r"""
+        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address|from header)<5 words> (?:user unknown|unknown user)
+        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address|from header)<5 words> (?:not exist|invalid|unknown)
+        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address)<4 words> (?:not (?:be )?(?:found|verified|valid|resolv))
+        (?:sender|return[- ]path)<3 words> (?:verif|call-?out|callback|could not be)
+        (?:unable|failed|could not|cannot|can't)<1 words> (?:to )?(?:verify|resolve|validate)<3 words> (?:sender|return|from)
+        unresolvable sender|(?:invalid|unknown|bad|illegal|malformed) (?:envelope )?sender|sender<1 words> (?:has no|must)
+        verification failed for<9 words> (?:sender|unrouteable)|unknown sender|domain of sender|sender's domain
+        """,
+    ),
+    (
+        "policy",
+        r"""
+        (?:group|list)<12 words> (?:permission to post|may not (?:exist|post)|not (?:allow|permit|authori[sz])\w* to post)
+        permission to (?:post|send)|not (?:a|allowed) (?:member|subscriber)|(?:only|restricted to)<4 words> (?:members|subscribers)
+        restricted to (?:authenticated|internal|certain|verified)|only accept\w* (?:e-?mails?|mail|messages) from
+        not (?:on|in) (?:the|his|her|their|my|our)<2 words> (?:white ?-?list|allow(?:ed)? ?-?list|approved|contact)
+        (?:delivery|access|permission)<5 words> (?:to this (?:group|list|address)|restrict)
+        """,
+    ),
+    (
+        "user_unknown",
+        r"""
+        \buser unknown|\bunknown user|user does(?: not|n't) exist|no such (?:user|mailbox|recipient|account|address|person)
+        (?:user|recipient|mailbox|account|address) (?:was |is )?(?:not found|unknown)\b(?! (?:to|by) (?:us|sender))
+        recipient(?:'s)? (?:address )?(?:does(?: not|n't) exist|not found|unknown)|mailbox (?:not found|does(?: not|n't) exist)
+        account that you tried to reach does not exist|address couldn't be found|address (?:you entered )?couldn.t be found
+        doesn.t have an? \S+ account|recipientnotfound|not found by smtp address|not listed in (?:domino|public|directory)
+        unknown (?:or illegal|local part|local-part|virtual) |user name is (?:unknown|invalid)|unknown (?:to me|name:|to this)|no longer on (?:the |this |our )?server|not (?:our|an|my) account|(?:no|isn't any|is no) account by that name
+        recipient name is not recogni[sz]ed|wasn't found at \S+|couldn't be found(?: at| or)|no mailbox here by that name
+        account or domain may not exist
         """,
     ),
     (
@@ -67,8 +116,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "no_mail_here",
         r"""
-        null ?mx|rfc7505|does(?: not|n't) (?:accept|receive) (?:e-?)?mail
-        no mail (?:is )?accepted|no longer accepts mail
+        null ?mx|rfc7505|does(?: not|n't) (?:accept|receive) (?:any )?(?:e-?)?mail\b(?!s? (?:from|that|with|which|over|larger))
+        no mail (?:is )?accepted(?! from)|no longer accepts? (?:e-?)?mail|accepts no mail|smtp service not (?:provided|supported)
         """,
     ),
     (
@@ -132,7 +181,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         <box><6 words>? <be>(?:on hold|administratively)\b
         (?:disabled|inactive|suspended|closed|locked|expired|deactivated|dormant|frozen) (?:e-?mail |mail )?<box>
         not been (?:active|used) for|has not logged|temporarily disabled|extended inactivity
-        (?:mailbox|account|recipient|user) (?:is )?(?:currently )?(?:blocked|restricted)\b
+        (?:mailbox|account) (?:is |has been )?(?:currently )?blocked\b|(?:this|the) (?:mailbox|account) (?:is|has been) (?:shut|closed|disabl)
+        (?:mailbox|account|user) (?:is |has been )?(?:on hold|held)|address (?:is )?no longer (?:active|in service)
         no longer (?:active|in service)
         """,
     ),
@@ -147,32 +197,37 @@ TEXTS: tuple[tuple[str, str], ...] = (
         no <box>(?: \w+)? (?:here|by that|with that|found|exists?|of that)
         (?:<box>|it|that name|you tried to reach|name)<8 words>? (?:does|do|did)(?: not|n't) exist
         (?:does not|doesn't|do not|don't) exist(?! in dns|ent domain)|no longer exists?
-        <box><4 words> (?:could not be|can ?not be|<be>not|wasn't|isn't) (?:found|valid|known|recogni[sz]ed|listed)
-        <box><4 words> (?:could not be|can ?not be|<be>not|wasn't|isn't) (?:registered|existing|available|deliverable)
+        <user><4 words> (?:could not be|can ?not be|<be>not|wasn't|isn't) (?:found|valid|known|recogni[sz]ed|listed)
+        <user><4 words> (?:could not be|can ?not be|<be>not|wasn't|isn't) (?:registered|existing|available|deliverable)
         <box><4 words> (?:<be>not|isn't) (?:on (?:this|our) (?:system|server)|a valid|a known|located|local)\b
         not (?:a |an )?(?:valid|known|registered|existing|local) (?:\w+ )?<box>|(?:not|isn't) our customer
         invalid (?:or unknown |local |final |delivery |e-?mail )*(?:<box>|recipients?)
         (?:bad|illegal|nonexistent|non-existent|wrong|incorrect) (?:\w+ )?(?:destination |e-?mail )?<box>
-        (?:undeliverable|undefined) (?:\w+ )?(?:destination |e-?mail )?<box>
+        (?:undeliverable|undefined) (?:destination |e-?mail )?<user>
         recip(?:ient)?\.?notfound|(?:recipient|user|account|mailbox) not found|not found by smtp address
         not listed in (?:domino|public|directory)
         not in (?:the )?(?:directory|user list|address ?book|local recipient)
         unroute?able (?:mail )?(?:address|recipient)|can(?:no|')?t find (?:user|recipient|mailbox)
         (?:mailbox|recipient) (?:is )?unavailable(?! temporarily)|unavailable mailbox|no mailbox
-        no longer (?:valid|available|with|in use|at|on|have|has|a valid|an employee|a customer)
+        no longer (?:valid|available|with (?:us|the|our)|in use|at (?:this|the|our)|on (?:this|our|the)|have|has|a valid|an employee|a customer)
         user[_ ]unknown|userunknown|unknownuser|(?:unknown|bad) user\b|never heard of|not a user
-        destination<2 words> (?:unknown|invalid|not known|does not)|verification failed for
-        isn't (?:a|an|in) |is not (?:a user|here|a member)|unknown in (?:virtual|local|relay|our)
-        all recipients (?:are )?invalid|dead letter|discarded user|address (?:error|unknown)|address rejected(?!:)
-        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such|access denied)
-        n'existe pas|existiert nicht|no existe|n[ãa]o existe|non esiste|не существует|okänd mottagare|ukjent mottaker
-        unbekannte[rn]? (?:empfänger|benutzer|adresse)|宛先.{0,10}(?:不明|見つか)
-        doesn.t have an? \S+ account|<box> <be>(?:deleted|removed)
+        destination<2 words> (?:unknown|invalid|not known|does not)
+        isn't (?:a|an) (?:valid|known|existing|active|registered) |is not (?:a user|here\b)|unknown in (?:virtual|local|relay|our)
+        all recipients (?:are )?invalid|discarded user|address unknown|(?<!sender )address rejected(?!:)
+        (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:recipient|e-?mail address|mailbox|mail address|destination)
+        (?:recipient|rcpt|address)<2 words> (?:verify|verification|validation|look-?up)<1 words> (?:failed|failure|unsuccessful)
+        (?:is|was) not a valid|name<3 words> not (?:found|known|in)|ambiguous (?:user|name|recipient)
+        (?:typo|misspel|spelling)|check<3 words> (?:address|spelling|recipient)<4 words> (?:correct|again|try|and)
+        (?:left|leave[sd]?|retired from|departed) (?:the|our) (?:company|organi[sz]ation|firm|university)|deceased
+        mailbox has been (?:deleted|removed|deactivated)|no (?:inbox|mailbox|account|user)\b|account<3 words> (?:deleted|removed)
+        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such|access denied\. as\()
+        <user> <be>(?:deleted|removed)\b
         """,
     ),
     (
         "host_unknown",
         r"""
+        mx records? (?:\(s\) )?(?:point|resolve)\w*<2 words> non-?existent|(?:domain|host)<3 words> (?:is )?unroute?able
         (?:<host>|name)<3 words> (?:<be>|could |can ?)(?:not found|unknown|not (?:be )?(?:found|resolved|known|valid))
         (?:<host>|name)<3 words> <be>(?:does(?: not|n't) exist|nonexistent|invalid)
         (?:host|domain)(?: name)? (?:lookup|look-up) fail|couldn'?t find any host|illegal host/domain
@@ -209,6 +264,9 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "network",
         r"""
+        (?:host|name)<2 words> (?:not found|unknown)[,;:.]? (?:please )?try again|temporar\w+<3 words> (?:dns|name|look)|dns (?:error|time)
+        (?:unable|failed) to connect|connect to \S+: |connection (?:was )?(?:terminated|aborted|attempt)|network is unreachable
+        no answer from|destination unreachable|peer closed
         connection (?:timed? ?out|refused|reset|lost|dropped|closed|failed|died|broken|interrupted)|timed? ?out
         no route to host|(?:host|network|domain) (?:is )?(?:unreachable|not reachable)|not reachable
         (?:could not|unable to|cannot|couldn'?t) (?:connect|establish|contact)
@@ -221,6 +279,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "expired",
         r"""
+        (?:was|been|is) (?:in|on) (?:the|our|my) (?:mail )?queue|(?:time|period) (?:has )?(?:expired|elapsed)|timeout (?:period|exceeded)
+        (?:message|mail) (?:will be|has been) (?:deleted|removed) from|could not be sent for|after (?:\d+|several|many) (?:days|hours|attempts|tries)
         retry (?:time|timeout)<3 words> (?:exceeded|reached|expired)|retry limit|giving up|expired
         (?:delivery|message|queue|retention)<3 words> (?:expired|time ?out|too (?:old|long))
         too long (?:in|on)(?: \w+)? queue|in queue too long|undelivered (?:for|after|within)
@@ -244,8 +304,18 @@ TEXTS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "mailbox_refuses",
+        r"""
+        (?:recipient|user|person|addressee|customer)<4 words> (?:not (?:accept|receiv|want)\w*|refuse[sd]?|declin\w*|asked not to|opted out)
+        does not (?:like|want) (?:recipient|mail|to receive)|blocked (?:by|for) (?:the )?(?:recipient|user)|user filter|user-defined
+        (?:mailbox|recipient|user)<3 words> (?:temporarily|currently) (?:unavailable|not available|inaccessible)|mailbox (?:locked|busy|in use)
+        """,
+    ),
+    (
         "system",
         r"""
+        (?:cannot|can't|could not|unable to) (?:update|access|lock|find) (?:mailbox|maildir|spool|the mailbox)|mailbox (?:locked|busy|corrupt)
+        queue file|\.forward|\bmaildrop\b|procmail|\bcyrus\b|local delivery (?:failed|agent)|unknown mailer error|mail receiving disabled
         (?:local|system|internal|configuration|software|upstream|processing|disk|i/o)<2 words> (?:error|failure|fault)
         (?:server|unexpected|temporary|mail system)<2 words> (?:error|failure|problem|misconfigur)
         insufficient (?:system )?(?:storage|resources)|out of memory|disk full|no space left|read-only
@@ -264,12 +334,19 @@ TEXTS: tuple[tuple[str, str], ...] = (
 )
 
 
-def compile_texts() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return (reason, pattern) in the order in which they are to be tried."""
-    return tuple(
-        (reason, re.compile("|".join(_expand(line) for line in lines.split("\n") if line.strip())))
-        for reason, lines in TEXTS
-    )
+def compile_texts() -> tuple[tuple[str, tuple[tuple[str, re.Pattern[str]], ...]], ...]:
+    """Return (reason, its patterns) in the order in which they are to be tried.
+
+    Beside each pattern stands a literal that every match of it contains (empty: none is known). To look for that first
+    makes the whole list twenty times quicker than one long alternation.
+    """
+    return tuple((reason, tuple(_patterns(lines))) for reason, lines in (*TEXTS_FIRST, *TEXTS))
+
+
+def _patterns(lines: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    for line in filter(str.strip, lines.split("\n")):
+        for choice in _choices(_expand(line)):
+            yield _literal(choice), re.compile(choice)
 
 
 def _expand(line: str) -> str:
@@ -277,3 +354,63 @@ def _expand(line: str) -> str:
     for macro, pattern in _MACROS.items():
         line = line.replace(macro, pattern)
     return line
+
+
+def _choices(pattern: str) -> list[str]:
+    """Return the alternatives of a pattern, cut at the bars that stand in no group."""
+    found, depth, begin, at = [], 0, 0, 0
+    while at < len(pattern):
+        sign = pattern[at]
+        if sign == "\\":
+            at += 1
+        elif sign == "[":
+            at = pattern.index("]", at + 2)
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        elif sign == "|" and depth == 0:
+            found.append(pattern[begin:at])
+            begin = at + 1
+        at += 1
+    return [*found, pattern[begin:]]
+
+
+_SPECIAL = frozenset(".^$*+?{}[]()|\\")
+
+
+def _literal(pattern: str) -> str:
+    """Return the longest text that must stand in every match: plain signs outside of groups, none of them optional."""
+    runs, run, at = [], "", 0
+    while at < len(pattern):
+        sign, after = pattern[at], at + 1
+        if sign == "(":
+            after = _end_of_group(pattern, at)
+        elif sign == "[":
+            after = pattern.index("]", at + 2) + 1
+        elif sign == "{":
+            after = pattern.index("}", at) + 1
+        elif sign == "\\":
+            after = at + 2
+        is_plain = sign not in _SPECIAL
+        is_counted = pattern[after : after + 1] in ("?", "*", "+", "{")
+        if is_plain and not is_counted:
+            run += sign
+        else:
+            runs.append(run)
+            run = ""
+        at = after
+    return max((*runs, run), key=len)
+
+
+def _end_of_group(pattern: str, at: int) -> int:
+    depth = 0
+    while True:
+        sign = pattern[at]
+        if sign == "\\":
+            at += 1
+        elif sign == "[":
+            at = pattern.index("]", at + 2)
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        at += 1
+        if depth == 0:
+            return at

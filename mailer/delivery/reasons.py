@@ -78,7 +78,7 @@ def blame_of(reason: Reason) -> Blame:
     return _BLAME[reason]
 
 
-_PATTERNS = tuple((Reason(reason), pattern) for reason, pattern in compile_texts())
+_PATTERNS = tuple((Reason(reason), patterns) for reason, patterns in compile_texts())
 _SPACE = re.compile(r"\s+")
 _READ_AT_MOST = 1_500
 
@@ -91,9 +91,10 @@ _TRY_LATER = re.compile(
 def find_reason(text: str) -> Reason | None:
     """Return the reason that `text`, the words of a mail server, gives; None where it gives none that we know."""
     said = _SPACE.sub(" ", text[:_READ_AT_MOST]).casefold()
-    for reason, pattern in _PATTERNS:
-        if pattern.search(said):
-            return reason
+    for reason, patterns in _PATTERNS:
+        for literal, pattern in patterns:
+            if literal in said and pattern.search(said):
+                return reason
     return None
 
 

@@ -7,7 +7,7 @@ same gate, and is flagged (`message.repeats`); two repeats at most. RFC 1047 say
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database import database_clock_in
@@ -26,7 +26,19 @@ def repeat_unknown(session: Session, now: datetime) -> int:
 
     `now`: business time, at which they are due. A sending that had finished goes on.
     """
-    rows = session.execute(
+    rows = find_unknown(session, now)
+    groups: dict[tuple[int, str, int], list[int]] = {}
+    for message_id, sending_id, provider, ordinal in rows:
+        groups.setdefault((sending_id, provider, ordinal), []).append(message_id)
+    for (sending_id, provider, ordinal), ids in groups.items():
+        _queue_again(session, build_batch_row(sending_id, provider, ordinal, not_before=now), ids)
+    _reopen(session, {sending_id for sending_id, _, _ in groups})
+    return len(rows)
+
+
+def find_unknown(session: Session, now: datetime) -> Sequence[Row[int, int, str, int]]:
+    """Return what is to be repeated: message, sending, provider and ordinal, a thousand at most; rows are locked."""
+    return session.execute(
         select(Message.id, Message.sending_id, SendBatch.provider, SendBatch.ordinal)
         .join(Sending, Sending.id == Message.sending_id)
         .join(SendBatch, SendBatch.id == Message.batch_id)
@@ -43,13 +55,6 @@ def repeat_unknown(session: Session, now: datetime) -> int:
         .limit(_PAGE)
         .with_for_update(skip_locked=True, of=Message)
     ).all()
-    groups: dict[tuple[int, str, int], list[int]] = {}
-    for message_id, sending_id, provider, ordinal in rows:
-        groups.setdefault((sending_id, provider, ordinal), []).append(message_id)
-    for (sending_id, provider, ordinal), ids in groups.items():
-        _queue_again(session, build_batch_row(sending_id, provider, ordinal, not_before=now), ids)
-    _reopen(session, {sending_id for sending_id, _, _ in groups})
-    return len(rows)
 
 
 def _queue_again(session: Session, batch: dict[str, object], ids: Sequence[int]) -> None:

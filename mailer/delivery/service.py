@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, insert, select, update
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -386,22 +386,29 @@ def revise_hits(session: Session, dedupe_keys: Sequence[str], hit_class: HitClas
         .returning(Event.contact_id)
         .execution_options(synchronize_session=False)
     ).all()
-    for contact_id in {contact_id for (contact_id,) in changed if contact_id is not None}:
-        _recompute_engagement(session, contact_id)
+    _recompute_engagement(session, sorted({contact_id for (contact_id,) in changed if contact_id is not None}))
     return len(changed)
 
 
-def _recompute_engagement(session: Session, contact_id: int) -> None:
-    row = session.get(Engagement, contact_id)
-    if row is None:
+def _recompute_engagement(session: Session, contact_ids: Sequence[int]) -> None:
+    """Write the engagement of contacts anew from their events, in one statement."""
+    if not contact_ids:
         return
-    not_machine = Event.hit_class != HitClass.MACHINE.value
+
+    def newest(kind: EventKind, *conditions: ColumnElement[bool]) -> Any:
+        query = select(func.max(Event.at)).where(Event.contact_id == Contact.id, Event.kind == kind.value, *conditions)
+        return query.scalar_subquery()
+
     human = Event.hit_class == HitClass.HUMAN.value
-    mine = Event.contact_id == contact_id
-    newest = select(Event.at).order_by(Event.at.desc()).limit(1)
-    row.last_open_at = session.scalar(newest.where(mine, Event.kind == EventKind.OPEN.value, not_machine))
-    row.last_human_open_at = session.scalar(newest.where(mine, Event.kind == EventKind.OPEN.value, human))
-    row.last_click_at = session.scalar(newest.where(mine, Event.kind == EventKind.CLICK.value, human))
+    values = select(
+        Contact.id,
+        newest(EventKind.OPEN, Event.hit_class != HitClass.MACHINE.value),
+        newest(EventKind.OPEN, human),
+        newest(EventKind.CLICK, human),
+    ).where(is_among(session, Contact.id, contact_ids))
+    statement = _insert(session, Engagement).from_select(["contact_id", *_LAST], values)
+    written = {name: statement.excluded[name] for name in _LAST}
+    session.execute(statement.on_conflict_do_update(index_elements=["contact_id"], set_=written))
 
 
 def resend_unknown(session: Session, ctx: Context, message_id: int) -> bool:

@@ -11,8 +11,8 @@ from mailer.delivery import service
 from mailer.delivery.claim import Claim, claim_batch, isolate_poison, release_batch
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.gate import Candidate, pass_gate
-from mailer.delivery.policy import MAX_CLAIMS
-from mailer.delivery.reaper import reap
+from mailer.delivery.policy import MAX_CLAIMS, TRANSMITTING_LIMIT
+from mailer.delivery.reaper import Reaped, has_work, reap
 from mailer.delivery.results import Result, record_results
 from mailer.delivery.states import Fact
 from mailer.schema.delivery import Message, SendBatch, Sending
@@ -48,9 +48,13 @@ def _states(ctx: Context) -> list[str]:
         return list(session.scalars(select(Message.state).order_by(Message.id)))
 
 
-def _reap(ctx: Context) -> None:
+def _reap(ctx: Context) -> Reaped:
+    """Reap; what is read before a writer's lock is taken agrees with what there is to do."""
     with ctx.write() as session:
-        reap(session, utc_now())
+        is_due = has_work(session, utc_now())
+        reaped = reap(session, utc_now())
+    assert is_due is (reaped != Reaped())
+    return reaped
 
 
 def test_message_beyond_its_gate_becomes_unknown_and_the_rest_goes_on(ctx: Context) -> None:
@@ -65,6 +69,15 @@ def test_message_beyond_its_gate_becomes_unknown_and_the_rest_goes_on(ctx: Conte
         again = claim_batch(session, sending_id, utc_now())
     assert again is not None
     assert again.token > claim.token
+
+
+def test_message_without_an_answer_for_too_long_becomes_unknown_though_its_worker_lives(ctx: Context) -> None:
+    _, claim, ids = _scene(ctx)
+    _gate(ctx, claim, ids[0])
+    with ctx.write() as session:
+        session.get_one(Message, ids[0]).gate_at = utc_now() - TRANSMITTING_LIMIT - timedelta(seconds=1)
+
+    assert _reap(ctx) == Reaped(unknown=1)
 
 
 def test_zombie_with_an_old_token_cannot_change_a_row(ctx: Context) -> None:
@@ -227,8 +240,7 @@ def test_service_mail_without_an_answer_is_repeated_twice_at_most(ctx: Context, 
 
     repeated = []
     for _ in range(4):
-        with ctx.write() as session:
-            repeated.append(reap(session, utc_now()).repeated)
+        repeated.append(_reap(ctx).repeated)
         _lose(ctx, message_id, minutes=16)
 
     assert repeated == [1, 1, 0, 0]
@@ -238,24 +250,31 @@ def test_service_mail_without_an_answer_is_repeated_twice_at_most(ctx: Context, 
         assert session.get_one(Sending, sending_id).state in ("sending", "finished")
 
 
+def test_service_mail_of_a_finished_sending_is_repeated_too(ctx: Context) -> None:
+    _, message_id = _unknown(ctx, SendingClass.TRANSACTIONAL)
+    _lose(ctx, message_id, minutes=14)
+    assert _reap(ctx).finished
+    _lose(ctx, message_id, minutes=16)
+
+    assert _reap(ctx) == Reaped(repeated=1)
+
+
 def test_service_mail_waits_a_quarter_of_an_hour_for_its_answer(ctx: Context) -> None:
     _, message_id = _unknown(ctx, SendingClass.TRANSACTIONAL)
     _lose(ctx, message_id, minutes=14)
-    with ctx.write() as session:
-        assert reap(session, utc_now()).repeated == 0
+    assert _reap(ctx).repeated == 0
 
 
 def test_marketing_is_never_repeated(ctx: Context) -> None:
     _, message_id = _unknown(ctx, SendingClass.MARKETING)
-    with ctx.write() as session:
-        assert reap(session, utc_now()).repeated == 0
+    assert _reap(ctx).repeated == 0
+    with ctx.read() as session:
         assert session.get_one(Message, message_id).state == "unknown"
 
 
 def test_evidence_of_the_first_copy_stops_the_repeat(ctx: Context) -> None:
     _, message_id = _unknown(ctx, SendingClass.TRANSACTIONAL)
-    with ctx.write() as session:
-        assert reap(session, utc_now()).repeated == 1
+    assert _reap(ctx).repeated == 1
     event = DeliveryEvent(message_id, EventKind.DELIVERED, utc_now(), dedupe_key="d1")
     with ctx.write() as session:
         service.apply_events(session, [event])
