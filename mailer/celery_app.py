@@ -15,6 +15,7 @@ from mailer.privacy.jobs import ERASE, RETAIN
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.segments.jobs import LOOK, LOOK_DUE, RUN_BULK
 from mailer.settings import Settings
+from mailer.tracking.jobs import RECOMPUTE
 from mailer.workspace.queries import get_clock_offset
 
 JOBS: tuple[Job, ...] = (
@@ -26,6 +27,7 @@ JOBS: tuple[Job, ...] = (
     START_DUE,
     RUN_DUE,
     CALL_WEBHOOKS,
+    RECOMPUTE,
     PROCESS_REPORTS,
     CHECK_RATES,
     SEAL,

@@ -17,6 +17,7 @@ from mailer.cli import (
     privacy,
     running,
     segment_history,
+    tracking,
     transports,
     users,
 )
@@ -45,7 +46,7 @@ for command in (
     contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
     forms.forms, consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions,
     transports.transports, consent.stop_all, catcher.catcher, bounces.bounces, bounces.webhooks,
-    privacy.privacy,
+    privacy.privacy, tracking.tracking, tracking.link_webhooks,
 ):  # fmt: skip
     main.add_command(command)
 

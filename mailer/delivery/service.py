@@ -29,6 +29,7 @@ from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
 from mailer.schema.reputation import Breaker
 from mailer.schema.workspace import Sender
+from mailer.segments.chosen import is_among
 from mailer.statuses import (
     BreakerState,
     EventKind,

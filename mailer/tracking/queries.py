@@ -15,6 +15,8 @@ from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
 
 _MOST_HITS = 20_000
+_VERDICT_LOCK = 0x6D61_696C_0001
+"""Our number among PostgreSQL's advisory locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,21 @@ def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[Store
     )  # fmt: skip
     rows = session.execute(select(*columns).where(*conditions).order_by(Hit.id.desc()).limit(_MOST_HITS))
     return [StoredHit(*row) for row in rows]
+
+
+def has_hits(session: Session) -> bool:
+    """Return whether there is any hit."""
+    return session.scalar(select(Hit.id).limit(1)) is not None
+
+
+def lock_verdicts(session: Session, *, is_shared: bool) -> None:
+    """Keep those who take hits in, and who may do so side by side, apart from who judges old ones anew.
+
+    Until the end of the transaction. SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock_shared if is_shared else func.pg_advisory_xact_lock
+        session.execute(select(lock(_VERDICT_LOCK)))
 
 
 def positions_of_host(session: Session, host: str) -> dict[str, int]:

@@ -45,6 +45,11 @@ class Known:
         facts = self.messages.get(message_id)
         return self.links.get((facts.version_id, link)) if facts else None
 
+    @property
+    def sent_at(self) -> Mapping[int, datetime | None]:
+        """When each message was handed over."""
+        return {message_id: facts.sent_at for message_id, facts in self.messages.items()}
+
 
 def find_recipient(ctx: Context, message_id: int) -> str | None:
     """Return the address a message went to; None where it is not known or the database is away."""
@@ -69,7 +74,8 @@ def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, file: str, start
     """
     with ctx.write() as session:
         _advance(session, host, file, start, end)
-        known = _load_known(session, hits)
+        queries.lock_verdicts(session, is_shared=True)
+        known = load_known(session, {hit.message_id for hit in hits})
         pairs = [(hit, known.messages[hit.message_id]) for hit in hits if hit.message_id in known.messages]
         if not pairs:
             return 0
@@ -101,8 +107,9 @@ def _advance(session: Session, host: str, file: str, start: int, end: int) -> No
         raise ConflictError(f"spool file {file} was read by somebody else")
 
 
-def _load_known(session: Session, hits: Sequence[RawHit]) -> Known:
-    messages = queries.facts_of_messages(session, {hit.message_id for hit in hits})
+def load_known(session: Session, message_ids: Collection[int]) -> Known:
+    """Return what the database knows about messages and their links."""
+    messages = queries.facts_of_messages(session, message_ids)
     links = queries.links_of_versions(session, {facts.version_id for facts in messages.values()})
     return Known(messages, links)
 
