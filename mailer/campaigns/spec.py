@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mailer.errors import InputError, Problem
 
@@ -36,6 +36,13 @@ class CampaignFile(BaseModel):
     track_clicks: bool = True
     links: list[dict[str, Any]] = Field(default_factory=list)
     attachments: list[str] = Field(default_factory=list, max_length=20)
+
+    @field_validator("links")
+    @classmethod
+    def _days_as_text(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return links that JSON can hold: TOML has days of its own."""
+        days = ("ends_on",)
+        return [{key: str(one) if key in days else one for key, one in link.items()} for link in value]
 
 
 @dataclass(frozen=True)

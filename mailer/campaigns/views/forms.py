@@ -1,4 +1,4 @@
-"""What the steps of a campaign show and read: data values as fields, links with their actions. Pure."""
+"""What the steps of a campaign show and read: values of the template as fields. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailer.errors import InputError, Problem
-from mailer.statuses import ActionKind, LinkResponse
 
 DATA_PREFIX = "data."
 
@@ -88,79 +87,3 @@ def _put(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for key in path[:-1]:
         data = data.setdefault(key, {})
     data[path[-1]] = value
-
-
-@dataclass(frozen=True)
-class LinkForm:
-    """A link of the design as the page shows it."""
-
-    number: int
-    url: str
-    label: str
-    response: str
-    segment: str
-    task: str
-    task_days: int
-    task_owner: str
-
-
-def list_link_forms(urls: Sequence[str], labels: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> list[LinkForm]:
-    """Return the links of a design, each once, with what the campaign says about it."""
-    said = {str(entry.get("match")): entry for entry in entries}
-    forms: dict[str, LinkForm] = {}
-    for url, label in zip(urls, labels, strict=True):
-        if url not in forms:
-            forms[url] = _link_form(len(forms), url, label, said.get(url, {}))
-    return list(forms.values())
-
-
-def _link_form(number: int, url: str, label: str, entry: Mapping[str, Any]) -> LinkForm:
-    actions = {kind: value for action in entry.get("actions", ()) for kind, value in action.items()}
-    task = actions.get(ActionKind.FOLLOW_UP.value, {})
-    return LinkForm(
-        number=number,
-        url=url,
-        label=label,
-        response=str(entry.get("response", "")),
-        segment=str(actions.get(ActionKind.ADD_TO_SEGMENT.value, "")),
-        task=str(task.get("title", "")),
-        task_days=int(task.get("due_working_days", 2)),
-        task_owner=str(task.get("owner", "contact_owner")),
-    )
-
-
-def read_links(form: Mapping[str, str], entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the links of a campaign file from the form; what the form does not show of an entry is kept."""
-    shown = [form[f"link.{number}.url"] for number in range(len(form)) if f"link.{number}.url" in form]
-    said = {str(entry.get("match")): entry for entry in entries}
-    links: list[dict[str, Any]] = [dict(entry) for match, entry in said.items() if match not in shown]
-    for number, url in enumerate(shown):
-        actions = [*_kept(said.get(url, {})), *_actions(form, number)]
-        response = form.get(f"link.{number}.response", "")
-        if actions or response:
-            entry: dict[str, Any] = {"match": url, "actions": actions}
-            if response in set(LinkResponse):
-                entry["response"] = response
-            links.append(entry)
-    return links
-
-
-def _kept(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shown = {ActionKind.ADD_TO_SEGMENT.value, ActionKind.FOLLOW_UP.value}
-    return [dict(action) for action in entry.get("actions", ()) if not shown & set(action)]
-
-
-def _actions(form: Mapping[str, str], number: int) -> Iterator[dict[str, Any]]:
-    segment = form.get(f"link.{number}.segment", "").strip()
-    if segment:
-        yield {ActionKind.ADD_TO_SEGMENT.value: segment}
-    title = form.get(f"link.{number}.task", "").strip()
-    if title:
-        days = form.get(f"link.{number}.days", "")
-        yield {
-            ActionKind.FOLLOW_UP.value: {
-                "title": title,
-                "due_working_days": int(days) if days.isdecimal() else 2,
-                "owner": form.get(f"link.{number}.owner") or "contact_owner",
-            }
-        }

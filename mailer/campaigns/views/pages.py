@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -11,19 +12,22 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_staff
+from mailer.actions.queries import list_webhooks
 from mailer.campaigns import attach, audience, gather, queries, service
 from mailer.campaigns.queries import CampaignLine
 from mailer.campaigns.review import Facts, blockers, review
-from mailer.campaigns.views.forms import list_data_fields, list_link_forms, overlay, read_data, read_links
+from mailer.campaigns.views.forms import list_data_fields, overlay, read_data
+from mailer.campaigns.views.link_forms import list_link_forms, read_links
 from mailer.consent.queries import list_topics
 from mailer.content.attachments import MAX_FILE_BYTES
 from mailer.content.check import Finding
 from mailer.content.service import get_design_source, list_designs, prepare_content
-from mailer.errors import InputError, MailerError, NotFoundError
+from mailer.errors import InputError, MailerError, NotFoundError, Problem
 from mailer.schema.campaigns import Campaign
 from mailer.schema.segments import Segment
+from mailer.segments.bulk.fields import OWNER, find_field, list_settable, read_value
 from mailer.segments.visibility import Viewer, get_visible, list_visible, make_viewer
-from mailer.statuses import SegmentKind
+from mailer.statuses import ActionKind, SegmentKind
 from mailer.web.access import MARKETING, access, takes_upload, who
 from mailer.web.paging import PAGE_SIZE, cut_page, page_key
 from mailer.web.requests import app_context, done, form_text, is_fragment, page_with_problems
@@ -114,6 +118,11 @@ def save(public_id: uuid.UUID, step: str) -> ResponseReturnValue:
     if is_fragment():
         return audience_numbers(public_id)
     wanted = form_text("then")
+    if number := wanted.removeprefix("add:") if wanted.startswith("add:") else "":
+        kind = form_text(f"link.{number}.add")
+        return redirect(
+            _address(public_id, step) + f"?{urlencode({'add': f'{number}:{kind}'})}#link-{number}", code=303
+        )
     return redirect(_address(public_id, wanted if wanted in STEPS else _next(step)), code=303)
 
 
@@ -209,6 +218,9 @@ def _template_values(session: Session, campaign: Campaign) -> dict[str, Any]:
 def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
     values: dict[str, Any] = {
         "segments": [one for one in list_visible(session, _viewer()) if one.kind == SegmentKind.STATIC],
+        "topics": list_topics(session),
+        "webhooks": list_webhooks(session),
+        "settable": [one for one in list_settable(session) if one.key != OWNER],
         "people": list_staff(session),
         "fields": [],
         "links": [],
@@ -218,7 +230,10 @@ def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
         spec = gather.build_content_spec(session, campaign)
         values["fields"] = list_data_fields(_edited_data(session, campaign))
         prepared = prepare_content(spec)
-        values["links"] = list_link_forms(prepared.urls, prepared.labels, campaign.links)
+        typed = request.form if request.method == "POST" else None
+        values["links"] = list_link_forms(
+            prepared.urls, prepared.labels, campaign.links, typed=typed, add=_read_added(request.args.get("add", ""))
+        )
     except MailerError as error:
         values["content_problem"] = error.message
     return values
@@ -313,7 +328,29 @@ def _read_content(session: Session, campaign: Campaign, form: Mapping[str, str])
     values: dict[str, Any] = {"subject": form_text("subject"), "preheader": form_text("preheader")}
     values["data"] = read_data(form, _edited_data(session, campaign))
     values["links"] = read_links(form, campaign.links)
+    _check_fields(session, form)
     return values
+
+
+def _check_fields(session: Session, form: Mapping[str, str]) -> None:
+    """Raise InputError where an action sets a field to what does not suit it."""
+    problems = []
+    for name in [name for name in form if name.endswith(".kind") and form[name] == ActionKind.SET_FIELD]:
+        row = name.removesuffix(".kind")
+        if form.get(f"{row}.remove") == "1":
+            continue
+        try:
+            read_value(session, find_field(session, form.get(f"{row}.field", "")), form.get(f"{row}.value", ""))
+        except InputError as error:
+            problems += [Problem(f"{row}.{one.where}", one.what, one.mend) for one in error.problems]
+    if problems:
+        raise InputError(problems)
+
+
+def _read_added(text: str) -> tuple[int, str] | None:
+    """Return the number of a link and the kind of the action that is to be added to it, out of `2:add_tag`."""
+    number, _colon, kind = text.partition(":")
+    return (int(number), kind) if number.isdecimal() and len(number) < 5 else None  # noqa: PLR2004 - an int
 
 
 def _edited_data(session: Session, campaign: Campaign) -> dict[str, Any]:
