@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from mailer.campaigns import audience
+from mailer.campaigns import audience, first_batches
 from mailer.campaigns.gather import build_content_spec
 from mailer.campaigns.staging import (
     find_chunk_end,
@@ -26,7 +26,7 @@ from mailer.delivery.claim import build_batch_row
 from mailer.delivery.service import SendingSpec
 from mailer.log import get_logger
 from mailer.schema.campaigns import Campaign
-from mailer.schema.delivery import Message, SendBatch
+from mailer.schema.delivery import Message
 from mailer.statuses import HoldReason, MessageState, SendingClass, SendingState
 from mailer.workspace.queries import get_limit, get_workspace
 
@@ -93,22 +93,17 @@ def _fill(ctx: Context, campaign_id: int) -> None:
             query = audience.audience_select(session, campaign, today, campaign.audience_on)
             cursor = campaign.audience_cursor
             stage_audience(session, query, after_id=cursor)
-        writer = _Writer(own, campaign, _first_ordinal(own, campaign.sending_id))
+        first = first_batches.choose(own, campaign, campaign.sending_id)
+        writer = _Writer(own, campaign, first.ordinal, is_resumed=first.is_resumed)
         while (last := writer.find_end(cursor)) is not None:
             writer.write(cursor, last)
             cursor = last
 
 
-def _first_ordinal(ctx: Context, sending_id: int) -> int:
-    with ctx.read() as session:
-        last = session.scalar(select(func.max(SendBatch.ordinal)).where(SendBatch.sending_id == sending_id))
-    return 0 if last is None else last + 1
-
-
 class _Writer:
     """Writes staged recipients; ordinals grow together for all providers, so that a canary is a fair sample."""
 
-    def __init__(self, ctx: Context, campaign: Campaign, first_ordinal: int) -> None:
+    def __init__(self, ctx: Context, campaign: Campaign, first_ordinal: int, *, is_resumed: bool = False) -> None:
         assert campaign.sending_id is not None  # noqa: S101 - it is frozen
         assert campaign.audience_on is not None  # noqa: S101 - it is frozen
         self._ctx = ctx
@@ -116,6 +111,7 @@ class _Writer:
         self._sending_id = campaign.sending_id
         self._now = campaign.audience_on
         self._first_ordinal = first_ordinal
+        self._is_resumed = is_resumed
         self._chunk = SQLITE_CHUNK if ctx.database.is_sqlite else POSTGRESQL_CHUNK
 
     def find_end(self, cursor: int) -> int | None:
@@ -135,7 +131,7 @@ class _Writer:
                 raise SomebodyElseError
             self._add_batches(session, cursor, last)
             rows = message_select(self._sending_id, self._first_ordinal, cursor, last)
-            delivery.add_messages_from(session, rows, may_repeat=self._first_ordinal > 0)
+            delivery.add_messages_from(session, rows, may_repeat=self._is_resumed)
 
     def _add_batches(self, session: Session, cursor: int, last: int) -> None:
         missing = find_missing_batches(session, self._first_ordinal, cursor, last)

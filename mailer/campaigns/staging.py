@@ -4,7 +4,7 @@ A temporary table takes no lock of the database: on SQLite others write while th
 for one chunk at most. Rows keep one snapshot; a process that begins anew stages anew what lies after the cursor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     null,
     select,
     text,
+    update,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
@@ -39,9 +41,13 @@ _RECIPIENT = Table(
     Column("provider", String),
     Column("reason", String),
     Column("place", Integer),
+    Column("ordinal", Integer),
     prefixes=["TEMPORARY"],
 )
-"""`place` counts the sendable of a provider from 0; `reason` says why somebody is none of them."""
+"""`place` counts the sendable of a provider from 0; `reason` says why somebody is none of them.
+
+`ordinal` is that of the batch for those who go first, NULL for the others, whose place says it.
+"""
 _BATCH = Table(
     "audience_batch",
     _METADATA,
@@ -68,6 +74,35 @@ def stage_audience(session: Session, audience: Select[int, int, str, str], *, af
     session.execute(insert(_RECIPIENT).from_select(columns, chosen.order_by(rows.c.id)))
     if not is_sqlite:
         session.execute(text("ANALYZE pg_temp.audience_recipient"))
+    session.commit()
+
+
+def count_by_provider(session: Session) -> dict[str, int]:
+    """Return how many staged people would get the mail, by mailbox provider."""
+    counted = select(_RECIPIENT.c.provider, func.count()).where(_RECIPIENT.c.place.is_not(None))
+    return {provider: count for provider, count in session.execute(counted.group_by(_RECIPIENT.c.provider))}
+
+
+def sample_recipients(size: int) -> Select[int]:
+    """Return the select of `size` staged people who would get the mail, drawn evenly: the same ones each time."""
+    query = select(_RECIPIENT.c.contact_id).where(_RECIPIENT.c.place.is_not(None))
+    return query.order_by(*_DRAWN).limit(size)
+
+
+_DRAWN = (_RECIPIENT.c.contact_id * 7919 % 10007, _RECIPIENT.c.contact_id)
+"""An order that has nothing to do with age: those of the newest import are not all at the end."""
+
+
+def put_first(session: Session, quotas: Mapping[str, int]) -> None:
+    """Put so many people of each mailbox provider into batches of their own, with ordinals from 0; drawn evenly."""
+    rows = []
+    for provider, quota in quotas.items():
+        drawn = sample_recipients(quota).where(_RECIPIENT.c.provider == provider)
+        ids = sorted(session.scalars(drawn))
+        rows += [{"who": contact_id, "number": place // BATCH_SIZE} for place, contact_id in enumerate(ids)]
+    if rows:
+        chosen = update(_RECIPIENT).where(_RECIPIENT.c.contact_id == bindparam("who"))
+        session.connection().execute(chosen.values(ordinal=bindparam("number")), rows)
     session.commit()
 
 
@@ -131,7 +166,7 @@ def message_select(sending_id: int, first_ordinal: int, cursor: int, last: int) 
 
 
 def _ordinal(first_ordinal: int):  # type: ignore[no-untyped-def]
-    return first_ordinal + _RECIPIENT.c.place // BATCH_SIZE
+    return func.coalesce(_RECIPIENT.c.ordinal, first_ordinal + _RECIPIENT.c.place // BATCH_SIZE)
 
 
 def _within(cursor: int, last: int):  # type: ignore[no-untyped-def]
