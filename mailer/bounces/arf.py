@@ -2,37 +2,52 @@
 
 import re
 from dataclasses import dataclass
-from email.message import Message
 
-from mailer.bounces.dsn import part_text
+from mailer.bounces.mail import Part
 
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_BARE = re.compile(r"^Feedback-Type[ \t]*:[ \t]*[\w-]+[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_BESIDE = re.compile(
+    r"^(?:User-Agent|Version|Original-Mail-From|Arrival-Date|Source-IP)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
 _ADDRESS = re.compile(r"[^\s<>\"(),;:\[\]]+@[^\s<>\"(),;:]+")
 _MICROSOFT = ("staff@hotmail.com", "staff@outlook.com")
+_COPIED = re.compile(
+    r"^(?:X-HmXmrOriginalRecipient|X-Original-To|Delivered-To)[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE
+)
+_COPIED_TO = re.compile(r"^To[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
+_RETURNED = (
+    "message/rfc822",
+    "text/rfc822-headers",
+    "message/rfc822-headers",
+    "message/global",
+    "message/global-headers",
+)
+_REDACTED = re.compile(r"redact|^x+@|^\*+@|undisclosed", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a report says. `kind` is the feedback type in lower case; `recipients` may be redacted or empty."""
+    """What a report says. `kind` is the feedback type in lower case; `recipients` is empty where they were redacted."""
 
     kind: str
     recipients: tuple[str, ...]
 
 
-def parse_arf(message: Message) -> Feedback | None:
-    """Return the feedback in `message`, None where it is no report.
+def parse_arf(mail: Part) -> Feedback | None:
+    """Return the feedback in `mail`, None where it is no report.
 
-    Microsoft's reports (JMRP) carry no feedback part: they are known by their sender and the copy they attach.
+    Microsoft's reports (JMRP) carry no feedback part: they are known by their sender and the copy they attach. Where
+    a report names nobody, the copy of our mail does.
     """
-    for part in message.walk():
-        if part.get_content_type() == "message/feedback-report":
-            return _read_fields(part_text(part))
-    if message.get_param("report-type") == "feedback-report":
-        return Feedback("abuse", ())
-    sender = str(message.get("From", "")).lower()
-    if any(known in sender for known in _MICROSOFT) and "complaint" in str(message.get("Subject", "")).lower():
-        return Feedback("abuse", _microsoft_recipients(message))
-    return None
+    parts = mail.walk()
+    text = next((part.text for part in parts if part.content_type == "message/feedback-report"), "")
+    if not text and mail.param("report-type") != "feedback-report":
+        text = next((part.text for part in parts if _BARE.search(part.body) and _BESIDE.search(part.body)), "")
+        if not text:
+            return _by_microsoft(mail, parts)
+    feedback = _read_fields(text)
+    return feedback if feedback.recipients else Feedback(feedback.kind, _in_copy(parts))
 
 
 def _read_fields(text: str) -> Feedback:
@@ -41,13 +56,24 @@ def _read_fields(text: str) -> Feedback:
         if name.lower() == "feedback-type":
             kind = value.strip().lower()
         elif name.lower() in ("original-rcpt-to", "removal-recipient"):
-            recipients += _ADDRESS.findall(value)
-    return Feedback(kind, tuple(dict.fromkeys(recipients)))
+            recipients += [one.rstrip(">") for one in _ADDRESS.findall(value)]
+    return Feedback(kind, tuple(dict.fromkeys(one for one in recipients if not _REDACTED.search(one))))
 
 
-def _microsoft_recipients(message: Message) -> tuple[str, ...]:
-    for part in message.walk():
-        value = part.get("X-HmXmrOriginalRecipient")
-        if value:
-            return tuple(_ADDRESS.findall(str(value)))
+def _by_microsoft(mail: Part, parts: list[Part]) -> Feedback | None:
+    sender = mail.get("from").lower()
+    if any(known in sender for known in _MICROSOFT) and "complaint" in mail.subject.lower():
+        return Feedback("abuse", _in_copy(parts))
+    return None
+
+
+def _in_copy(parts: list[Part]) -> tuple[str, ...]:
+    """Return whom the copy of our mail names: one header that its way left behind, else its To."""
+    for part in parts:
+        if part.content_type in _RETURNED:
+            copy = part.body[:20_000]
+            for pattern in (_COPIED, _COPIED_TO):
+                found = [one for value in pattern.findall(copy) for one in _ADDRESS.findall(value)]
+                if found := [one for one in found if not _REDACTED.search(one)]:
+                    return tuple(dict.fromkeys(found))
     return ()

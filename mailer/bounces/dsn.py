@@ -1,18 +1,29 @@
 """Delivery status notifications: the fields of each recipient (RFC 3464, section 2; RFC 3462). Pure, never raises.
 
 Real reports break the rules in every way: fields with a space before the colon, groups without an empty line, parts
-nobody may put there. What can be read is read.
+without their MIME header, so that the fields stand in plain text. What can be read is read.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.message import Message
+
+from mailer.bounces.mail import Part, decode_words
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
+_BARE = re.compile(
+    r"^(?:Final-Recipient|Original-Recipient)[ \t]*:[ \t]*[\w-]{3,10}[ \t]*;", re.IGNORECASE | re.MULTILINE
+)
+_BARE_BEGIN = re.compile(
+    r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient|Action)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+_RETURNED = re.compile(r"^(?:Return-Path|Received|From|Message-Id)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _ADDRESS = re.compile(r"[^\s<>\"(),;:\[\]]+@[^\s<>\"(),;:]+")
+_PREFIX = re.compile(r"^smtp[:=]", re.IGNORECASE)
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_COMMENT = re.compile(r"\(([^()]{4,300})\)")
 _MAX_RECIPIENTS = 500
+_TYPES = ("message/delivery-status", "message/global-delivery-status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +37,22 @@ class RecipientReport:
     original_recipient: str = ""
 
 
-def parse_dsn(message: Message) -> list[RecipientReport]:
+def parse_dsn(mail: Part) -> list[RecipientReport]:
     """Return one report for each recipient group, in message order (RFC 3464, section 2.3)."""
-    reports: list[RecipientReport] = []
-    for part in message.walk():
-        if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
-            reports += [report for group in _groups(part_text(part)) if (report := _read_group(group))]
+    parts = mail.walk()
+    texts = [part.text for part in parts if part.content_type in _TYPES]
+    texts = texts or [_bare_fields(part.text) for part in parts if _BARE.search(part.body)]
+    reports = [report for text in texts for group in _groups(text) if (report := _read_group(group))]
     return reports[:_MAX_RECIPIENTS]
 
 
-def part_text(part: Message) -> str:
-    """Return the text of a part whatever its type: the parser makes messages of message/* parts."""
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        return "\n\n".join(_message_text(inner) for inner in payload)
-    raw = part.get_payload(decode=True)
-    return _decode(raw, part.get_content_charset()) if isinstance(raw, bytes) else str(payload)
-
-
-def _message_text(inner: object) -> str:
-    if not isinstance(inner, Message):
-        return str(inner)
-    lines = [f"{name}: {value}" for name, value in inner.items()]
-    body = inner.get_payload()
-    return "\n".join(lines) + ("\n\n" + body if isinstance(body, str) and body.strip() else "")
-
-
-def _decode(raw: bytes, charset: str | None) -> str:
-    try:
-        return raw.decode(charset or "utf-8")
-    except (LookupError, UnicodeDecodeError):
-        return raw.decode("utf-8", "replace")
+def _bare_fields(text: str) -> str:
+    """Return the fields that stand in a text, up to the header of the mail that is returned below them."""
+    begin = _BARE_BEGIN.search(text)
+    if begin is None:
+        return ""
+    end = _RETURNED.search(text, begin.start())
+    return text[begin.start() : end.start() if end else len(text)]
 
 
 def _groups(text: str) -> Iterator[dict[str, str]]:
@@ -89,16 +85,20 @@ def _read_group(group: dict[str, str]) -> RecipientReport | None:
     final, original = _address(group.get("final-recipient", "")), _address(group.get("original-recipient", ""))
     status = _STATUS.search(group.get("status", ""))
     kind, _, diagnostic = group.get("diagnostic-code", "").partition(";")
+    comment = _COMMENT.search(group.get("status", "")) if not (diagnostic or kind) else None
     return RecipientReport(
         recipient=final or original,
         action=group.get("action", "").split(" ")[0].strip(";,.").lower(),
         status=status[1] if status else "",
-        diagnostic=(diagnostic or kind).strip(),
+        diagnostic=comment[1] if comment else (diagnostic or kind).strip(),
         original_recipient=original,
     )
 
 
 def _address(value: str) -> str:
     """Return the address in `type; address`, empty where there is none (some write X.400 names)."""
-    found = _ADDRESS.search(value.partition(";")[2] or value)
+    value = _PREFIX.sub("", (value.partition(";")[2] or value).strip())
+    if "=?" in value or not value.isascii():
+        value = decode_words(value)
+    found = _ADDRESS.search(value)
     return found[0].rstrip(".") if found else ""

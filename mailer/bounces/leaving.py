@@ -5,13 +5,13 @@ person's words: it becomes a task for a person and changes nothing by itself.
 """
 
 import re
-from email.message import Message
 from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
 from mailer.addresses import AddressError, check_address
 from mailer.bounces.classify import Classification
+from mailer.bounces.mail import Part
 from mailer.consent.preferences import unsubscribe_by_mail
 from mailer.contacts.queries import list_by_email
 from mailer.context import Context
@@ -27,10 +27,9 @@ _ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
 TASK_SOURCE = "reply"
 
 
-def find_local(rcpt_to: str, parsed: Message) -> str | None:
+def find_local(rcpt_to: str, parsed: Part) -> str | None:
     """Return the address that the mail was sent to, if it is one that unsubscribes: envelope first, then headers."""
-    shown = (str(value) for name in _ADDRESSED for value in parsed.get_all(name, []))
-    for text in (rcpt_to, *shown):
+    for text in (rcpt_to, *parsed.get_all(*_ADDRESSED)):
         if found := _LOCAL.search(text):
             return found.group()
     return None
@@ -49,7 +48,7 @@ def unsubscribe(session: Session, ctx: Context, local: str) -> bool:
         return False
 
 
-def ask_a_person(session: Session, ctx: Context, report: BounceReport, parsed: Message) -> bool:
+def ask_a_person(session: Session, ctx: Context, report: BounceReport, parsed: Part) -> bool:
     """Make a task of a reply that asks to be left alone, for whom it is from; False where nobody is known by it."""
     contact_id = _find_contact(session, report, parsed)
     if contact_id is None:
@@ -64,12 +63,12 @@ def ask_a_person(session: Session, ctx: Context, report: BounceReport, parsed: M
     return create_for_contact(session, contact_id, task, dedupe_key=f"reply:{report.id}")
 
 
-def _find_contact(session: Session, report: BounceReport, parsed: Message) -> int | None:
+def _find_contact(session: Session, report: BounceReport, parsed: Part) -> int | None:
     """By our token in the mail that it answers, else by its sender: enough for a task, never for a change."""
     if report.message_id is not None:
         return session.get_one(SentMessage, report.message_id).contact_id
     try:
-        address = check_address(parseaddr(str(parsed.get("From", "")))[1])
+        address = check_address(parseaddr(parsed.get("from"))[1])
     except AddressError:
         return None
     found = list_by_email(session, address.email)

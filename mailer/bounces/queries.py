@@ -1,18 +1,20 @@
 """Reading reports: what waits, and pages for people."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, defer
 
 from mailer.errors import NotFoundError
 from mailer.schema.bounces import BounceReport
 
 
-def list_waiting(session: Session, limit: int) -> Sequence[int]:
-    """Return ids of reports that were stored and not looked at yet, oldest first."""
-    query = select(BounceReport.id).where(BounceReport.state == "received").order_by(BounceReport.id).limit(limit)
-    return session.scalars(query).all()
+def list_waiting(session: Session, now: datetime, limit: int) -> Sequence[int]:
+    """Return ids of reports that were stored and not read yet, oldest first, but those that wait for another try."""
+    is_due = or_(BounceReport.retry_at.is_(None), BounceReport.retry_at <= now)
+    query = select(BounceReport.id).where(BounceReport.state == "received", is_due).order_by(BounceReport.id)
+    return session.scalars(query.limit(limit)).all()
 
 
 def get_report(session: Session, report_id: int) -> BounceReport:

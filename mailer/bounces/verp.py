@@ -6,8 +6,8 @@ An address that merely stands in a report's text never leads anywhere: whoever w
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from email.message import Message
 
+from mailer.bounces.mail import Part
 from mailer.errors import UntrustedRequestError
 from mailer.tokens import Keys, read_message_id_local, read_verp_local
 
@@ -32,9 +32,9 @@ class Match:
     by: str
 
 
-def find_by_verp(keys: Keys, rcpt_to: str, message: Message) -> Match | None:
+def find_by_verp(keys: Keys, rcpt_to: str, mail: Part) -> Match | None:
     """Return the message whose envelope sender the report was sent to: the envelope, else the headers that show it."""
-    shown = (str(value) for name in _ADDRESSED for value in message.get_all(name, []))
+    shown = mail.get_all(*_ADDRESSED)
     for text in (rcpt_to, *shown):
         for found in _VERP.findall(text):
             if (message_id := _read(read_verp_local, keys, found)) is not None:
@@ -42,18 +42,16 @@ def find_by_verp(keys: Keys, rcpt_to: str, message: Message) -> Match | None:
     return None
 
 
-def find_by_token_header(keys: Keys, raw: bytes) -> Match | None:
+def find_by_token_header(keys: Keys, text: str) -> Match | None:
     """Return the message whose token stands in what the report returns of our mail (X-Message-Ref, Return-Path)."""
-    text = raw[:_MAX_READ].decode("latin-1")
     for found in _VERP.findall(text):
         if (message_id := _read(read_verp_local, keys, found)) is not None:
             return Match(message_id, "token_header")
     return None
 
 
-def find_by_message_id(keys: Keys, raw: bytes) -> Match | None:
+def find_by_message_id(keys: Keys, text: str) -> Match | None:
     """Return the message whose Message-ID the report returns, or the mail answers."""
-    text = raw[:_MAX_READ].decode("latin-1")
     for value in (*_MESSAGE_ID_LINE.findall(text), *_ANSWERED.findall(text)):
         for found in _MESSAGE_ID.findall(value):
             if (message_id := _read(read_message_id_local, keys, found)) is not None:
@@ -61,14 +59,31 @@ def find_by_message_id(keys: Keys, raw: bytes) -> Match | None:
     return None
 
 
-def list_relay_ids(raw: bytes) -> list[str]:
+def find_in_text(keys: Keys, text: str) -> Iterator[Match]:
+    """Yield messages whose VERP token or Message-ID stands anywhere in a provider's event, which it has signed."""
+    for found in _VERP.findall(text[:_MAX_READ]):
+        if (message_id := _read(read_verp_local, keys, found)) is not None:
+            yield Match(message_id, "token_header")
+    for found in _MESSAGE_ID_ANYWHERE.findall(text[:_MAX_READ]):
+        if (message_id := _read(read_message_id_local, keys, found)) is not None:
+            yield Match(message_id, "message_id")
+
+
+_MESSAGE_ID_ANYWHERE = re.compile(r"(?<![a-z2-7])[a-z2-7]{32}(?=@)", re.IGNORECASE)
+
+
+def list_relay_ids(text: str) -> list[str]:
     """Return ids that the relay may have given our mail: its queue id, or the Message-ID it put in place of ours."""
-    text = raw[:_MAX_READ].decode("latin-1")
     ids = _RELAY_IDS.findall(text)
     for value in _MESSAGE_ID_LINE.findall(text):
-        whole = value.strip().strip("<>")
-        ids += [whole, whole.partition("@")[0]]
+        ids += list_relay_ids_of(value)
     return list(dict.fromkeys(one for one in ids if one))[:20]
+
+
+def list_relay_ids_of(value: str) -> list[str]:
+    """Return the forms in which a relay's id of a mail may have been stored: whole, or what stands before the at."""
+    whole = value.strip().strip("<>")
+    return [one for one in dict.fromkeys((whole, whole.partition("@")[0])) if one]
 
 
 def _read(reader: Callable[[Keys, str], int], keys: Keys, text: str) -> int | None:
@@ -78,12 +93,13 @@ def _read(reader: Callable[[Keys, str], int], keys: Keys, text: str) -> int | No
         return None
 
 
-def iter_matches(keys: Keys, rcpt_to: str, message: Message, raw: bytes) -> Iterator[Match | Iterable[str]]:
+def iter_matches(keys: Keys, rcpt_to: str, mail: Part, raw: bytes) -> Iterator[Match | Iterable[str]]:
     """Yield ways to a message, most trusted first; a list stands for relay ids that only the database can tell."""
-    if (match := find_by_verp(keys, rcpt_to, message)) is not None:
+    if (match := find_by_verp(keys, rcpt_to, mail)) is not None:
         yield match
-    yield list_relay_ids(raw)
-    if (match := find_by_token_header(keys, raw)) is not None:
+    text = raw[:_MAX_READ].decode("latin-1")
+    yield list_relay_ids(text)
+    if (match := find_by_token_header(keys, text)) is not None:
         yield match
-    if (match := find_by_message_id(keys, raw)) is not None:
+    if (match := find_by_message_id(keys, text)) is not None:
         yield match

@@ -8,8 +8,6 @@ for host or domain, `<be>` for forms of "to be", `<n words>` for up to n words.
 import re
 from collections.abc import Iterator
 
-from mailer.delivery.reason_texts_world import TEXTS_FIRST
-
 _MACROS = {
     "<box>": r"(?:e-?mail|mail ?box(?:es)?|mail ?drop|user(?: ?name)?|recipient(?:'s)?|account|addressee"
     r"|address|local part|alias|inbox|login|customer|person)",
@@ -22,11 +20,20 @@ _WORDS = re.compile(r"<(\d) words>")
 
 TEXTS: tuple[tuple[str, str], ...] = (
     (
+        "policy",
+        r"""
+        groups\.google\.com|google groups|groupe? google
+        """,
+    ),
+    (
         "mailbox_full",
         r"""
-        over ?-?quota|mailbox (?:quota|capacity)|(?:mailbox|account|inbox|user|recipient)<4 words> (?:is |was )?(?:full|overfull|over-?full)\b
-        (?:storage|space|disk|mailbox) (?:allocation|allotment|limit) (?:exceeded|reached)|out of (?:mail ?box|disk|storage) (?:space|quota)
-        (?:mailbox|mail box|inbox) (?:is )?(?:too (?:large|big|full)|exceeded)|reached (?:the|its|his|their) (?:mailbox|storage|quota)
+        over ?-?quota|mailbox (?:quota|capacity)
+        (?:mailbox|account|inbox|user|recipient)<4 words> (?:is |was )?(?:full|overfull|over-?full)\b
+        (?:storage|space|disk|mailbox) (?:allocation|allotment|limit) (?:exceeded|reached)
+        out of (?:mail ?box|disk|storage) (?:space|quota)
+        (?:mailbox|mail box|inbox) (?:is )?(?:too (?:large|big|full)|exceeded)
+        reached (?:the|its|his|their) (?:mailbox|storage|quota)
         quota<3 words> (?:exceed|reached|full|violation)
         exceed\w*<6 words> quota
         disk quota
@@ -46,27 +53,35 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "throttled",
         r"""
         too many<2 words> (?:unknown|invalid|bad|nonexistent|wrong)<1 words> (?:users?|recipients?|address|rcpt|mailbox)
-        excessive (?:unknown|invalid) (?:users?|recipients?)|(?:unknown|invalid) (?:users?|recipients?) (?:limit|threshold)
+        excessive (?:unknown|invalid) (?:users?|recipients?)
+        (?:unknown|invalid) (?:users?|recipients?) (?:limit|threshold)
         receiving (?:mail|e-?mail|messages) (?:too|at a rate)|over its messages? rate limit|unusual (?:rate|amount)
         """,
     ),
     (
         "sender_refused",
         r"""
-        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address|from header)<5 words> (?:user unknown|unknown user)
-        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address|from header)<5 words> (?:not exist|invalid|unknown)
-        (?:sender|return[- ]path|envelope[- ]from|mail[- ]from|from[- ]address)<4 words> (?:not (?:be )?(?:found|verified|valid|resolv))
+        (?:sender|return[- ]path|envelope[- ]from)<5 words> (?:user unknown|unknown user)
+        (?:mail[- ]from|from[- ]address|from header)<5 words> (?:user unknown|unknown user)
+        (?:sender|return[- ]path|envelope[- ]from)<5 words> (?:not exist|invalid|unknown)
+        (?:mail[- ]from|from[- ]address|from header)<5 words> (?:not exist|invalid|unknown)
+        (?:sender|return[- ]path)<4 words> (?:not (?:be )?(?:found|verified|valid|resolv))
+        (?:envelope[- ]from|mail[- ]from|from[- ]address)<4 words> (?:not (?:be )?(?:found|verified|valid|resolv))
         (?:sender|return[- ]path)<3 words> (?:verif|call-?out|callback|could not be)
-        (?:unable|failed|could not|cannot|can't)<1 words> (?:to )?(?:verify|resolve|validate)<3 words> (?:sender|return|from)
-        unresolvable sender|(?:invalid|unknown|bad|illegal|malformed) (?:envelope )?sender|sender<1 words> (?:has no|must)
+        (?:unable|failed)<1 words> (?:to )?(?:verify|resolve|validate)<3 words> (?:sender|return|from)
+        (?:could not|cannot|can't)<1 words> (?:to )?(?:verify|resolve|validate)<3 words> (?:sender|return|from)
+        unresolvable sender|(?:invalid|unknown|bad|illegal|malformed) (?:envelope )?sender
+        sender<1 words> (?:has no|must)
         verification failed for<9 words> (?:sender|unrouteable)|unknown sender|domain of sender|sender's domain
         """,
     ),
     (
         "policy",
         r"""
-        (?:group|list)<12 words> (?:permission to post|may not (?:exist|post)|not (?:allow|permit|authori[sz])\w* to post)
-        permission to (?:post|send)|not (?:a|allowed) (?:member|subscriber)|(?:only|restricted to)<4 words> (?:members|subscribers)
+        (?:group|list)<12 words> (?:permission to post)
+        (?:group|list)<12 words> (?:may not (?:exist|post)|not (?:allow|permit|authori[sz])\w* to post)
+        permission to (?:post|send)|not (?:a|allowed) (?:member|subscriber)
+        (?:only|restricted to)<4 words> (?:members|subscribers)
         restricted to (?:authenticated|internal|certain|verified)|only accept\w* (?:e-?mails?|mail|messages) from
         not (?:on|in) (?:the|his|her|their|my|our)<2 words> (?:white ?-?list|allow(?:ed)? ?-?list|approved|contact)
         (?:delivery|access|permission)<5 words> (?:to this (?:group|list|address)|restrict)
@@ -75,13 +90,20 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "user_unknown",
         r"""
-        \buser unknown|\bunknown user|user does(?: not|n't) exist|no such (?:user|mailbox|recipient|account|address|person)
+        \buser unknown|\bunknown user|user does(?: not|n't) exist
+        no such (?:user|mailbox|recipient|account|address|person)
         (?:user|recipient|mailbox|account|address) (?:was |is )?(?:not found|unknown)\b(?! (?:to|by) (?:us|sender))
-        recipient(?:'s)? (?:address )?(?:does(?: not|n't) exist|not found|unknown)|mailbox (?:not found|does(?: not|n't) exist)
-        account that you tried to reach does not exist|address couldn't be found|address (?:you entered )?couldn.t be found
-        doesn.t have an? \S+ account|recipientnotfound|not found by smtp address|not listed in (?:domino|public|directory)
-        unknown (?:or illegal|local part|local-part|virtual) |user name is (?:unknown|invalid)|unknown (?:to me|name:|to this)|no longer on (?:the |this |our )?server|not (?:our|an|my) account|(?:no|isn't any|is no) account by that name
-        recipient name is not recogni[sz]ed|wasn't found at \S+|couldn't be found(?: at| or)|no mailbox here by that name
+        recipient(?:'s)? (?:address )?(?:does(?: not|n't) exist|not found|unknown)
+        mailbox (?:not found|does(?: not|n't) exist)
+        account that you tried to reach does not exist|address couldn't be found
+        address (?:you entered )?couldn.t be found
+        doesn.t have an? \S+ account|recipientnotfound|not found by smtp address
+        not listed in (?:domino|public|directory)
+        unknown (?:or illegal|local part|local-part|virtual) |user name is (?:unknown|invalid)
+        unknown (?:to me|name:|to this)|no longer on (?:the |this |our )?server|not (?:our|an|my) account
+        (?:no|isn't any|is no) account by that name
+        recipient name is not recogni[sz]ed|wasn't found at \S+|couldn't be found(?: at| or)
+        no mailbox here by that name
         account or domain may not exist
         """,
     ),
@@ -116,8 +138,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "no_mail_here",
         r"""
-        null ?mx|rfc7505|does(?: not|n't) (?:accept|receive) (?:any )?(?:e-?)?mail\b(?!s? (?:from|that|with|which|over|larger))
-        no mail (?:is )?accepted(?! from)|no longer accepts? (?:e-?)?mail|accepts no mail|smtp service not (?:provided|supported)
+        null ?mx|rfc7505
+        does(?: not|n't) (?:accept|receive) (?:any )?(?:e-?)?mail\b(?!s? (?:from|that|with|which|over|larger))
+        no mail (?:is )?accepted(?! from)|no longer accepts? (?:e-?)?mail|accepts no mail
+        smtp service not (?:provided|supported)
         """,
     ),
     (
@@ -181,7 +205,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         <box><6 words>? <be>(?:on hold|administratively)\b
         (?:disabled|inactive|suspended|closed|locked|expired|deactivated|dormant|frozen) (?:e-?mail |mail )?<box>
         not been (?:active|used) for|has not logged|temporarily disabled|extended inactivity
-        (?:mailbox|account) (?:is |has been )?(?:currently )?blocked\b|(?:this|the) (?:mailbox|account) (?:is|has been) (?:shut|closed|disabl)
+        (?:mailbox|account) (?:is |has been )?(?:currently )?blocked\b
+        (?:this|the) (?:mailbox|account) (?:is|has been) (?:shut|closed|disabl)
         (?:mailbox|account|user) (?:is |has been )?(?:on hold|held)|address (?:is )?no longer (?:active|in service)
         no longer (?:active|in service)
         """,
@@ -209,18 +234,23 @@ TEXTS: tuple[tuple[str, str], ...] = (
         not in (?:the )?(?:directory|user list|address ?book|local recipient)
         unroute?able (?:mail )?(?:address|recipient)|can(?:no|')?t find (?:user|recipient|mailbox)
         (?:mailbox|recipient) (?:is )?unavailable(?! temporarily)|unavailable mailbox|no mailbox
-        no longer (?:valid|available|with (?:us|the|our)|in use|at (?:this|the|our)|on (?:this|our|the)|have|has|a valid|an employee|a customer)
+        no longer (?:valid|available|with (?:us|the|our)|in use|at (?:this|the|our))
+        no longer (?:on (?:this|our|the)|have|has|a valid|an employee|a customer)
         user[_ ]unknown|userunknown|unknownuser|(?:unknown|bad) user\b|never heard of|not a user
         destination<2 words> (?:unknown|invalid|not known|does not)
-        isn't (?:a|an) (?:valid|known|existing|active|registered) |is not (?:a user|here\b)|unknown in (?:virtual|local|relay|our)
+        isn't (?:a|an) (?:valid|known|existing|active|registered) |is not (?:a user|here\b)
+        unknown in (?:virtual|local|relay|our)
         all recipients (?:are )?invalid|discarded user|address unknown|(?<!sender )address rejected(?!:)
-        (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:recipient|e-?mail address|mailbox|mail address|destination)
-        (?:recipient|rcpt|address)<2 words> (?:verify|verification|validation|look-?up)<1 words> (?:failed|failure|unsuccessful)
+        (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:recipient|e-?mail address)
+        (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:mailbox|mail address|destination)
+        (?:recipient|rcpt|address)<2 words> (?:verify|verification)<1 words> (?:failed|failure|unsuccessful)
+        (?:recipient|rcpt|address)<2 words> (?:validation|look-?up)<1 words> (?:failed|failure|unsuccessful)
         (?:is|was) not a valid|name<3 words> not (?:found|known|in)|ambiguous (?:user|name|recipient)
         (?:typo|misspel|spelling)|check<3 words> (?:address|spelling|recipient)<4 words> (?:correct|again|try|and)
         (?:left|leave[sd]?|retired from|departed) (?:the|our) (?:company|organi[sz]ation|firm|university)|deceased
-        mailbox has been (?:deleted|removed|deactivated)|no (?:inbox|mailbox|account|user)\b|account<3 words> (?:deleted|removed)
-        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such|access denied\. as\()
+        mailbox has been (?:deleted|removed|deactivated)|no (?:inbox|mailbox|account|user)\b
+        account<3 words> (?:deleted|removed)
+        recipient address rejected: (?:undeliverable|unverified|user|invalid|unknown|no such|access denied)
         <user> <be>(?:deleted|removed)\b
         """,
     ),
@@ -264,8 +294,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "network",
         r"""
-        (?:host|name)<2 words> (?:not found|unknown)[,;:.]? (?:please )?try again|temporar\w+<3 words> (?:dns|name|look)|dns (?:error|time)
-        (?:unable|failed) to connect|connect to \S+: |connection (?:was )?(?:terminated|aborted|attempt)|network is unreachable
+        (?:host|name)<2 words> (?:not found|unknown)[,;:.]? (?:please )?try again
+        temporar\w+<3 words> (?:dns|name|look)|dns (?:error|time)
+        (?:unable|failed) to connect|connect to \S+: |connection (?:was )?(?:terminated|aborted|attempt)
+        network is unreachable
         no answer from|destination unreachable|peer closed
         connection (?:timed? ?out|refused|reset|lost|dropped|closed|failed|died|broken|interrupted)|timed? ?out
         no route to host|(?:host|network|domain) (?:is )?(?:unreachable|not reachable)|not reachable
@@ -279,8 +311,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "expired",
         r"""
-        (?:was|been|is) (?:in|on) (?:the|our|my) (?:mail )?queue|(?:time|period) (?:has )?(?:expired|elapsed)|timeout (?:period|exceeded)
-        (?:message|mail) (?:will be|has been) (?:deleted|removed) from|could not be sent for|after (?:\d+|several|many) (?:days|hours|attempts|tries)
+        (?:was|been|is) (?:in|on) (?:the|our|my) (?:mail )?queue|(?:time|period) (?:has )?(?:expired|elapsed)
+        timeout (?:period|exceeded)
+        (?:message|mail) (?:will be|has been) (?:deleted|removed) from|could not be sent for
+        after (?:\d+|several|many) (?:days|hours|attempts|tries)
         retry (?:time|timeout)<3 words> (?:exceeded|reached|expired)|retry limit|giving up|expired
         (?:delivery|message|queue|retention)<3 words> (?:expired|time ?out|too (?:old|long))
         too long (?:in|on)(?: \w+)? queue|in queue too long|undelivered (?:for|after|within)
@@ -306,16 +340,21 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "mailbox_refuses",
         r"""
-        (?:recipient|user|person|addressee|customer)<4 words> (?:not (?:accept|receiv|want)\w*|refuse[sd]?|declin\w*|asked not to|opted out)
-        does not (?:like|want) (?:recipient|mail|to receive)|blocked (?:by|for) (?:the )?(?:recipient|user)|user filter|user-defined
-        (?:mailbox|recipient|user)<3 words> (?:temporarily|currently) (?:unavailable|not available|inaccessible)|mailbox (?:locked|busy|in use)
+        (?:recipient|user|person|addressee|customer)<4 words> (?:not (?:accept|receiv|want)\w*|refuse[sd]?)
+        (?:recipient|user|person|addressee|customer)<4 words> (?:declin\w*|asked not to|opted out)
+        does not (?:like|want) (?:recipient|mail|to receive)|blocked (?:by|for) (?:the )?(?:recipient|user)
+        user filter|user-defined
+        (?:mailbox|recipient|user)<3 words> (?:temporarily|currently) (?:unavailable|not available|inaccessible)
+        mailbox (?:locked|busy|in use)
         """,
     ),
     (
         "system",
         r"""
-        (?:cannot|can't|could not|unable to) (?:update|access|lock|find) (?:mailbox|maildir|spool|the mailbox)|mailbox (?:locked|busy|corrupt)
-        queue file|\.forward|\bmaildrop\b|procmail|\bcyrus\b|local delivery (?:failed|agent)|unknown mailer error|mail receiving disabled
+        (?:cannot|can't|could not|unable to) (?:update|access|lock|find) (?:mailbox|maildir|spool|the mailbox)
+        mailbox (?:locked|busy|corrupt)
+        queue file|\.forward|\bmaildrop\b|procmail|\bcyrus\b|local delivery (?:failed|agent)|unknown mailer error
+        mail receiving disabled
         (?:local|system|internal|configuration|software|upstream|processing|disk|i/o)<2 words> (?:error|failure|fault)
         (?:server|unexpected|temporary|mail system)<2 words> (?:error|failure|problem|misconfigur)
         insufficient (?:system )?(?:storage|resources)|out of memory|disk full|no space left|read-only
@@ -334,19 +373,22 @@ TEXTS: tuple[tuple[str, str], ...] = (
 )
 
 
-def compile_texts() -> tuple[tuple[str, tuple[tuple[str, re.Pattern[str]], ...]], ...]:
+Patterns = tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
+"""Each with its keys: every match holds one of them."""
+
+
+def compile_texts(texts: tuple[tuple[str, str], ...] = TEXTS) -> tuple[tuple[str, Patterns], ...]:
     """Return (reason, its patterns) in the order in which they are to be tried.
 
-    Beside each pattern stands a literal that every match of it contains (empty: none is known). To look for that first
-    makes the whole list twenty times quicker than one long alternation.
+    To look for the keys first makes the whole list twenty times quicker than one long alternation.
     """
-    return tuple((reason, tuple(_patterns(lines))) for reason, lines in (*TEXTS_FIRST, *TEXTS))
+    return tuple((reason, tuple(_patterns(lines))) for reason, lines in texts)
 
 
-def _patterns(lines: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _patterns(lines: str) -> Iterator[tuple[tuple[str, ...], re.Pattern[str]]]:
     for line in filter(str.strip, lines.split("\n")):
         for choice in _choices(_expand(line)):
-            yield _literal(choice), re.compile(choice)
+            yield _keys(choice), re.compile(choice)
 
 
 def _expand(line: str) -> str:
@@ -377,9 +419,10 @@ def _choices(pattern: str) -> list[str]:
 _SPECIAL = frozenset(".^$*+?{}[]()|\\")
 
 
-def _literal(pattern: str) -> str:
-    """Return the longest text that must stand in every match: plain signs outside of groups, none of them optional."""
-    runs, run, at = [], "", 0
+def _keys(pattern: str) -> tuple[str, ...]:
+    """Return texts of which one stands in every match: the longest plain run, or one run of each choice of a group."""
+    found: list[tuple[str, ...]] = []
+    run, at = "", 0
     while at < len(pattern):
         sign, after = pattern[at], at + 1
         if sign == "(":
@@ -390,15 +433,25 @@ def _literal(pattern: str) -> str:
             after = pattern.index("}", at) + 1
         elif sign == "\\":
             after = at + 2
-        is_plain = sign not in _SPECIAL
         is_counted = pattern[after : after + 1] in ("?", "*", "+", "{")
-        if is_plain and not is_counted:
+        if sign not in _SPECIAL and not is_counted:
             run += sign
         else:
-            runs.append(run)
+            found.append((run,))
             run = ""
+            if pattern.startswith("(?:", at) and not is_counted:
+                choices = [_keys(choice) for choice in _choices(pattern[at + 3 : after - 1])]
+                found.append(tuple(key for keys in choices for key in keys) if all(choices) else ())
         at = after
-    return max((*runs, run), key=len)
+    best = max((*found, (run,)), key=_worth)
+    return best if _worth(best) >= _MIN_KEY else ()
+
+
+_MIN_KEY = 2
+
+
+def _worth(keys: tuple[str, ...]) -> int:
+    return min((len(key) for key in keys), default=0)
 
 
 def _end_of_group(pattern: str, at: int) -> int:

@@ -6,9 +6,11 @@ codes to the server). `find_reason` reads text, `reason_of_status` the enhanced 
 """
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
-from mailer.delivery.reason_texts import compile_texts
+from mailer.delivery.reason_texts import Patterns, compile_texts
+from mailer.delivery.reason_texts_world import HINTS, TEXTS_WORLD
 from mailer.statuses import Blame
 
 
@@ -79,6 +81,7 @@ def blame_of(reason: Reason) -> Blame:
 
 
 _PATTERNS = tuple((Reason(reason), patterns) for reason, patterns in compile_texts())
+_WORLD = tuple((Reason(reason), patterns) for reason, patterns in compile_texts(TEXTS_WORLD))
 _SPACE = re.compile(r"\s+")
 _READ_AT_MOST = 1_500
 
@@ -91,10 +94,21 @@ _TRY_LATER = re.compile(
 def find_reason(text: str) -> Reason | None:
     """Return the reason that `text`, the words of a mail server, gives; None where it gives none that we know."""
     said = _SPACE.sub(" ", text[:_READ_AT_MOST]).casefold()
-    for reason, patterns in _PATTERNS:
-        for literal, pattern in patterns:
-            if literal in said and pattern.search(said):
-                return reason
+    if not said.isascii() or any(hint in said for hint in HINTS):
+        found = _search(said, _WORLD)
+        if found is not None:
+            return found
+    return _search(said, _PATTERNS)
+
+
+def _search(said: str, texts: Sequence[tuple[Reason, Patterns]]) -> Reason | None:
+    for reason, patterns in texts:
+        for keys, pattern in patterns:
+            for key in keys:
+                if key in said:
+                    if pattern.search(said):
+                        return reason
+                    break
     return None
 
 

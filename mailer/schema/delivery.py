@@ -20,6 +20,8 @@ from mailer.statuses import (
 SENDING_STATES = tuple(
     state for state in SendingState if state not in (SendingState.DRAFT, SendingState.SCHEDULED, SendingState.MISSED)
 )
+TROUBLE = "kind IN ('hard_bounce', 'soft_bounce', 'delayed', 'complaint')"
+"""What came back. A query that says so in these words reads an index of those rows alone."""
 
 
 class Sending(Base):
@@ -147,6 +149,10 @@ class Event(Base):
         Index("ix_event_contact_kind_at", "contact_id", "kind", "at", "class", "sending_id"),
         Index("ix_event_sending_kind_at", "sending_id", "kind", "at", "class", "contact_id"),
         Index("ix_event_kind_at", "kind", "at", "class", "contact_id"),
+        Index("ix_event_trouble", "id", sqlite_where=text(TROUBLE), postgresql_where=text(TROUBLE)),
+        Index(
+            "ix_event_trouble_sending", "sending_id", "id", sqlite_where=text(TROUBLE), postgresql_where=text(TROUBLE)
+        ),
     )
 
     id: Mapped[Id]

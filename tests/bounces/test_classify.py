@@ -1,12 +1,10 @@
 """What a report says about an address; text beats code, and nothing is hard without a word that says so."""
 # ruff: noqa: E501 - samples are kept on their lines
 
-import email
 import hashlib
 import os
 from collections.abc import Iterator
 from csv import DictReader
-from email.policy import compat32
 from pathlib import Path
 from time import process_time
 
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 from mailer.bounces.arf import parse_arf
 from mailer.bounces.classify import classify_report
 from mailer.bounces.dsn import parse_dsn
+from mailer.bounces.mail import read_mail
 from mailer.catcher.reports import build_complaint, build_dsn
 from mailer.clock import utc_now
 from mailer.statuses import Blame, Verdict
@@ -164,9 +163,9 @@ def test_our_own_catcher_writes_reports_that_every_reader_understands() -> None:
         mail_from="b+x@b.example", rcpt_to="ada@example.org", raw=OURS, status="5.1.1", at=utc_now(), number=7
     )
 
-    (report,) = parse_dsn(email.message_from_bytes(raw, policy=compat32))
+    (report,) = parse_dsn(read_mail(raw))
     assert (report.recipient, report.action, report.status) == ("ada@example.org", "failed", "5.1.1")
-    assert parse_arf(email.message_from_bytes(raw, policy=compat32)) is None
+    assert parse_arf(read_mail(raw)) is None
 
 
 @settings(max_examples=150, deadline=None)
