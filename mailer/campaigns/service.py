@@ -344,10 +344,15 @@ def pause_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> 
 
 
 def resume_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> None:
-    """Let a held campaign go on. ConflictError where it is not held by something a person may lift."""
+    """Let a held campaign go on. ConflictError where it is not held by something a person may lift so easily."""
     with ctx.write() as session:
         campaign = queries.get_campaign(session, campaign_id)
         sending_id = _sending_id(campaign)
+        if (why := delivery.why_breaker_stands(session, sending_id)) is not None:
+            raise ConflictError(
+                f"the breaker holds it: {why}",
+                mend=f"say why it is safe to go on, on its page, or: mailer reputation resume campaign {campaign_id}",
+            )
         delivery.resume_sending(session, ctx, sending_id)
         release_all_providers(session, ctx, sending_id, by=by)
         record_audit(session, "campaign.resume", by=by, subject=("campaign", campaign_id))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -90,14 +90,14 @@ def start_sending(session: Session, ctx: Context, sending_id: int) -> None:
     )
     if not started.rowcount:  # type: ignore[attr-defined]
         return
-    why = _why_domain_stands(session, sending_id)
+    why = why_breaker_stands(session, sending_id)
     if why is not None:
         hold_sending(session, sending_id, HoldReason.BREAKER, why)
     ctx.ring(session, SEND_DUE)
 
 
-def _why_domain_stands(session: Session, sending_id: int) -> str | None:
-    """Return why the breaker has stopped the domain of a marketing sending; None where it has not."""
+def why_breaker_stands(session: Session, sending_id: int) -> str | None:
+    """Return why a breaker has stopped a marketing sending or its domain; None where none has."""
     sending_class, email = session.execute(
         select(Sending.sending_class, Sender.from_email)
         .join(Sender, Sender.id == Sending.sender_id)
@@ -105,13 +105,11 @@ def _why_domain_stands(session: Session, sending_id: int) -> str | None:
     ).one()
     if sending_class != SendingClass.MARKETING:
         return None
-    note: str | None = session.scalar(
-        select(Breaker.note).where(
-            Breaker.scope == "domain",
-            Breaker.scope_key == email.rpartition("@")[2].lower(),
-            Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value]),
-        )
-    )
+    domain = email.rpartition("@")[2].lower()
+    is_its_own = and_(Breaker.scope == "sending", Breaker.scope_key == str(sending_id))
+    is_its_domains = and_(Breaker.scope == "domain", Breaker.scope_key == domain)
+    stopped = Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value])
+    note: str | None = session.scalar(select(Breaker.note).where(stopped, or_(is_its_own, is_its_domains)).limit(1))
     return note
 
 

@@ -29,10 +29,11 @@ _CLASSES = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
 _LIVE = (SendingState.SENDING.value,)
 
 
-def count_due(ctx: Context, *, is_paced: bool = True) -> list[int]:
-    """Count every sending whose time has come, all of them where `is_paced` is off; return those that were."""
+def count_due(ctx: Context, *, is_paced: bool = True, only: int | None = None) -> list[int]:
+    """Count every sending whose time has come, all of them where `is_paced` is off, `only` one; return their ids."""
+    query = _due(utc_now(), is_paced=is_paced)
     with ctx.read() as session:
-        due = session.execute(_due(utc_now(), is_paced=is_paced)).all()
+        due = session.execute(query if only is None else query.where(Sending.id == only)).all()
     for sending_id, sending, domain in due:
         _count(ctx, sending_id, sending, domain)
     return [sending_id for sending_id, _, _ in due]

@@ -24,6 +24,7 @@ from mailer.reputation.policy import (
     is_worse,
     next_state,
 )
+from mailer.reputation.watching import list_watched, watch_canaries
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker, BreakerChange
 from mailer.statuses import BreakerState, SendingClass, SendingState
@@ -42,6 +43,15 @@ class Verdict:
     key: str
     decision: Decision
     windows: Windows
+
+
+def look_after(ctx: Context) -> None:
+    """Do what a tick does. A canary whose watch is over is counted and judged once more before its rest may go."""
+    watched = list_watched(ctx)
+    for sending_id in watched:
+        count_due(ctx, is_paced=False, only=sending_id)
+    check_rates(ctx)
+    watch_canaries(ctx, watched)
 
 
 def check_rates(ctx: Context, *, is_paced: bool = True) -> dict[Scope, BreakerState]:
