@@ -43,11 +43,15 @@ def parse_arf(mail: Part) -> Feedback | None:
     parts = mail.walk()
     text = next((part.text for part in parts if part.content_type == "message/feedback-report"), "")
     if not text and mail.param("report-type") != "feedback-report":
-        text = next((part.text for part in parts if _BARE.search(part.body) and _BESIDE.search(part.body)), "")
+        text = next((part.text for part in parts if _is_bare(part.body)), "")
         if not text:
             return _by_microsoft(mail, parts)
     feedback = _read_fields(text)
     return feedback if feedback.recipients else Feedback(feedback.kind, _in_copy(parts))
+
+
+def _is_bare(text: str) -> bool:
+    return "eedback-" in text and _BARE.search(text) is not None and _BESIDE.search(text) is not None
 
 
 def _read_fields(text: str) -> Feedback:

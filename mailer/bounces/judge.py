@@ -51,13 +51,12 @@ class Judged:
 
 def judge(text: str, status: str) -> Judged:
     """Return the verdict of words and an enhanced code: the words first, the code where they say little."""
-    text = _CONSEQUENCE.sub(" ", _CISCO.sub(r"\1", text))
+    text = _CONSEQUENCE.sub(" ", _CISCO.sub(r"\1", text) if "-'" in text else text)
     status = _better_status(status, status_in(text))
     reason = _pick(find_reason(text), reason_of_status(status))
     if reason is Reason.UNKNOWN and "552" in _CODE.findall(text):
         reason = Reason.MAILBOX_FULL  # the one bare code that is unmistakable (RFC 5321, section 4.2.2)
-    is_senders = status.endswith((".1.7", ".1.8")) or _is_about_sender(reason, text, status)
-    if reason in HARD_REASONS and is_senders:
+    if reason in HARD_REASONS and (status.endswith((".1.7", ".1.8")) or _is_about_sender(reason, text, status)):
         reason = Reason.SENDER_REFUSED
     verdict = Verdict.HARD if reason in HARD_REASONS else Verdict.SOFT
     if verdict is Verdict.HARD and is_temporary(text, status):
@@ -89,8 +88,9 @@ def _is_about_sender(reason: Reason, text: str, status: str) -> bool:
     """Tell whether a dead-sounding reply is about us: it answers MAIL, or a server speaks of a domain not its own."""
     if _ABOUT_SENDER.search(text):
         return True
-    is_remote = _REMOTE.search(text) is not None and not status.startswith(("5.1.", "5.4."))
-    return reason is Reason.HOST_UNKNOWN and is_remote
+    if reason is not Reason.HOST_UNKNOWN:
+        return False
+    return _REMOTE.search(text) is not None and not status.startswith(("5.1.", "5.4."))
 
 
 def is_temporary(text: str, status: str) -> bool:

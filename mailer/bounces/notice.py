@@ -53,9 +53,25 @@ def own_words(mail: Part) -> str:
         elif part.content_type.startswith("multipart/") and not part.parts:
             texts.append(part.body[:_MAX_TEXT])  # its boundaries are gone
     joined = "\n".join(texts)
-    copy = _COPY.search(joined)
-    words = joined[: copy.start()] if copy and copy.start() > 0 else joined
-    return _OURS.sub("", words)
+    return _OURS.sub("", joined[: find_copy(joined)])
+
+
+_COPY_KEY = re.compile(
+    r"original m|copy of|follow|(?:unsent|returned|undelivered|undeliverable|failed|bounced) message|header"
+    r"|message reads"
+    r"|text of|forwarded message|below this|rest of|received: ?|return-path: ?|message-id: |mime-version: |dkim-sig"
+    r"|x-mailer: ",
+    re.IGNORECASE,
+)
+
+
+def find_copy(text: str) -> int | None:
+    """Return where the copy of our mail begins, None where there is none but at the very beginning."""
+    for key in _COPY_KEY.finditer(text):
+        begin = text.rfind("\n", 0, key.start()) + 1
+        if begin > 0 and _COPY.match(text, begin):
+            return begin
+    return None
 
 
 def plain_of(html: str) -> str:
@@ -135,7 +151,7 @@ def looks_like_bounce(mail: Part, text: str) -> bool:
     is_automatic = mail.get("auto-submitted").lower().startswith("auto") or _DAEMON.search(mail.get("from")) is not None
     if is_automatic or returns_a_message(mail) or len(mail.parts) > 1:
         return True
-    return _SERVERS_LINE.search(text) is not None or _COPY.search(mail.text[:_MAX_TEXT]) is not None
+    return _SERVERS_LINE.search(text) is not None or find_copy(mail.text[:_MAX_TEXT]) is not None
 
 
 # A reply, a command or an address at the beginning of a line, as no person writes it.

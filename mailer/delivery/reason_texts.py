@@ -5,10 +5,7 @@ unmistakable ones come first and the vague words last. `<box>` stands for a word
 for host or domain, `<be>` for forms of "to be", `<n words>` for up to n words.
 """
 
-import re
-from collections.abc import Iterator
-
-_MACROS = {
+MACROS = {
     "<box>": r"(?:e-?mail|mail ?box(?:es)?|mail ?drop|user(?: ?name)?|recipient(?:'s)?|account|addressee"
     r"|address|local part|alias|inbox|login|customer|person)",
     "<user>": r"(?:mail ?box(?:es)?|mail ?drop|user(?: ?name)?|recipient(?:'s)?|account|addressee|address|local part"
@@ -16,8 +13,6 @@ _MACROS = {
     "<host>": r"(?:host(?: ?name)?|domain(?: ?name)?|server|system)",
     "<be>": r"(?:is |are |was |were |has been |have been |been |being |currently |temporarily |permanently )*",
 }
-_WORDS = re.compile(r"<(\d) words>")
-
 TEXTS: tuple[tuple[str, str], ...] = (
     (
         "policy",
@@ -371,99 +366,3 @@ TEXTS: tuple[tuple[str, str], ...] = (
         """,
     ),
 )
-
-
-Patterns = tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
-"""Each with its keys: every match holds one of them."""
-
-
-def compile_texts(texts: tuple[tuple[str, str], ...] = TEXTS) -> tuple[tuple[str, Patterns], ...]:
-    """Return (reason, its patterns) in the order in which they are to be tried.
-
-    To look for the keys first makes the whole list twenty times quicker than one long alternation.
-    """
-    return tuple((reason, tuple(_patterns(lines))) for reason, lines in texts)
-
-
-def _patterns(lines: str) -> Iterator[tuple[tuple[str, ...], re.Pattern[str]]]:
-    for line in filter(str.strip, lines.split("\n")):
-        for choice in _choices(_expand(line)):
-            yield _keys(choice), re.compile(choice)
-
-
-def _expand(line: str) -> str:
-    line = _WORDS.sub(r"(?: \\S+){0,\1}", line.strip())
-    for macro, pattern in _MACROS.items():
-        line = line.replace(macro, pattern)
-    return line
-
-
-def _choices(pattern: str) -> list[str]:
-    """Return the alternatives of a pattern, cut at the bars that stand in no group."""
-    found, depth, begin, at = [], 0, 0, 0
-    while at < len(pattern):
-        sign = pattern[at]
-        if sign == "\\":
-            at += 1
-        elif sign == "[":
-            at = pattern.index("]", at + 2)
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
-        elif sign == "|" and depth == 0:
-            found.append(pattern[begin:at])
-            begin = at + 1
-        at += 1
-    return [*found, pattern[begin:]]
-
-
-_SPECIAL = frozenset(".^$*+?{}[]()|\\")
-
-
-def _keys(pattern: str) -> tuple[str, ...]:
-    """Return texts of which one stands in every match: the longest plain run, or one run of each choice of a group."""
-    found: list[tuple[str, ...]] = []
-    run, at = "", 0
-    while at < len(pattern):
-        sign, after = pattern[at], at + 1
-        if sign == "(":
-            after = _end_of_group(pattern, at)
-        elif sign == "[":
-            after = pattern.index("]", at + 2) + 1
-        elif sign == "{":
-            after = pattern.index("}", at) + 1
-        elif sign == "\\":
-            after = at + 2
-        is_counted = pattern[after : after + 1] in ("?", "*", "+", "{")
-        if sign not in _SPECIAL and not is_counted:
-            run += sign
-        else:
-            found.append((run,))
-            run = ""
-            if pattern.startswith("(?:", at) and not is_counted:
-                choices = [_keys(choice) for choice in _choices(pattern[at + 3 : after - 1])]
-                found.append(tuple(key for keys in choices for key in keys) if all(choices) else ())
-        at = after
-    best = max((*found, (run,)), key=_worth)
-    return best if _worth(best) >= _MIN_KEY else ()
-
-
-_MIN_KEY = 2
-
-
-def _worth(keys: tuple[str, ...]) -> int:
-    return min((len(key) for key in keys), default=0)
-
-
-def _end_of_group(pattern: str, at: int) -> int:
-    depth = 0
-    while True:
-        sign = pattern[at]
-        if sign == "\\":
-            at += 1
-        elif sign == "[":
-            at = pattern.index("]", at + 2)
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
-        at += 1
-        if depth == 0:
-            return at

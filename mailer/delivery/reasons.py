@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from mailer.delivery.reason_texts import Patterns, compile_texts
+from mailer.delivery.phrases import Patterns, compile_phrases, find_phrase, fold, grams_of
+from mailer.delivery.reason_texts import MACROS, TEXTS
 from mailer.delivery.reason_texts_world import HINTS, TEXTS_WORLD
 from mailer.statuses import Blame
 
@@ -80,9 +81,8 @@ def blame_of(reason: Reason) -> Blame:
     return _BLAME[reason]
 
 
-_PATTERNS = tuple((Reason(reason), patterns) for reason, patterns in compile_texts())
-_WORLD = tuple((Reason(reason), patterns) for reason, patterns in compile_texts(TEXTS_WORLD))
-_SPACE = re.compile(r"\s+")
+_PATTERNS = tuple((Reason(reason), compile_phrases(lines, MACROS)) for reason, lines in TEXTS)
+_WORLD = tuple((Reason(reason), compile_phrases(lines)) for reason, lines in TEXTS_WORLD)
 _READ_AT_MOST = 1_500
 
 _TRY_LATER = re.compile(
@@ -93,7 +93,7 @@ _TRY_LATER = re.compile(
 
 def find_reason(text: str) -> Reason | None:
     """Return the reason that `text`, the words of a mail server, gives; None where it gives none that we know."""
-    said = _SPACE.sub(" ", text[:_READ_AT_MOST]).casefold()
+    said = fold(text, _READ_AT_MOST)
     if not said.isascii() or any(hint in said for hint in HINTS):
         found = _search(said, _WORLD)
         if found is not None:
@@ -102,19 +102,13 @@ def find_reason(text: str) -> Reason | None:
 
 
 def _search(said: str, texts: Sequence[tuple[Reason, Patterns]]) -> Reason | None:
-    for reason, patterns in texts:
-        for keys, pattern in patterns:
-            for key in keys:
-                if key in said:
-                    if pattern.search(said):
-                        return reason
-                    break
-    return None
+    grams = grams_of(said)
+    return next((reason for reason, patterns in texts if find_phrase(said, patterns, grams)), None)
 
 
 def says_try_later(text: str) -> bool:
     """Tell whether `text` asks for another try: whatever its code, the address is not dead then."""
-    return _TRY_LATER.search(_SPACE.sub(" ", text[:_READ_AT_MOST]).casefold()) is not None
+    return _TRY_LATER.search(fold(text, _READ_AT_MOST)) is not None
 
 
 _STATUS = {
