@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
+from mailer.actions import views as action_pages
 from mailer.assets import templates_dir
 from mailer.bounces import views as bounce_pages
 from mailer.campaigns.views import control, overrides, unknowns
@@ -31,7 +32,7 @@ from mailer.imports import views as import_pages
 from mailer.privacy.views import people as privacy_people
 from mailer.privacy.views import rules as privacy_rules
 from mailer.reports.views import campaign as campaign_report
-from mailer.reports.views import contact, dashboard, operations, rates
+from mailer.reports.views import clickers, contact, dashboard, operations, rates
 from mailer.segments.views import bulk as bulk_pages
 from mailer.segments.views import export as segment_export
 from mailer.segments.views import history as segment_history
@@ -47,7 +48,7 @@ from mailer.web.formats import add_formats, zone_name
 from mailer.web.navigation import sections_for
 from mailer.web.paging import page_address
 from mailer.web.requests import EXTENSION, app_context
-from mailer.web.words import OUTCOMES, ROLE_WORDS, reason_word, state_word
+from mailer.web.words import OUTCOMES, ROLE_WORDS, action_word, reason_word, state_word
 from mailer.workspace.queries import get_workspace
 
 SESSION_LIFETIME = timedelta(hours=12)
@@ -63,6 +64,9 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     unknowns.pages,
     overrides.pages,
     campaign_report.pages,
+    clickers.pages,
+    action_pages.pages,
+    action_pages.webhook_pages,
     form_staff.pages,
     form_editor.pages,
     segment_pages.pages,
@@ -180,6 +184,7 @@ def _add_template_values(app: Flask) -> None:
     app.jinja_env.globals.update(
         state_word=state_word,
         reason_word=reason_word,
+        action_word=action_word,
         page_address=page_address,
         ROLES=ROLE_WORDS,
         OUTCOMES=OUTCOMES,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
+from mailer.actions.queries import count_outcomes, list_actions
 from mailer.delivery.queries import count_states, display_state
 from mailer.privacy.queries import get_kept_figures
 from mailer.reports.figures import count_bounced_later
@@ -78,6 +79,9 @@ class LinkFigures:
     response: str
     human: int
     machine: int
+    actions: int = 0
+    done: int = 0
+    not_done: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,10 +212,22 @@ def list_links(session: Session, sending_id: int) -> list[LinkFigures]:
         .group_by(TrackedLink.id)
         .order_by(human.desc(), TrackedLink.ordinal)
     )
+    found = rows.all()
+    version_id = found[0][0].content_version_id if found else 0
+    actions, counts = list_actions(session, version_id), count_outcomes(session, version_id)
+
+    def count(link: TrackedLink, *states: str) -> int:
+        mine = [action.id for action in actions if action.tracked_link_id == link.id]
+        return sum(counts.get((action_id, state), 0) for action_id in mine for state in states)
+
     return [
-        LinkFigures(link.ordinal, link.url, link.label, link.response, people, machines)
-        for link, people, machines in rows
-    ]
+        LinkFigures(
+            link.ordinal, link.url, link.label, link.response, people, machines,
+            actions=sum(action.tracked_link_id == link.id for action in actions),
+            done=count(link, "done"), not_done=count(link, "refused", "failed"),
+        )
+        for link, people, machines in found
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

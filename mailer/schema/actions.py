@@ -22,6 +22,7 @@ class ActionRun(Base):
         one_of("state", ACTION_RUN_STATES),
         Index("ix_action_run_due", "state", "due_at"),
         Index("ix_action_run_message_id", "message_id"),
+        Index("ix_action_run_contact_id", "contact_id", "id"),
     )
 
     id: Mapped[Id]

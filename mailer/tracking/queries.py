@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.schema.contacts import Address
 from mailer.schema.content import LinkAction, TrackedLink
-from mailer.schema.delivery import Message, Sending
+from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.tracking import Hit, SpoolPosition
 from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
@@ -198,6 +198,39 @@ def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[Store
     )  # fmt: skip
     rows = session.execute(select(*columns).where(*conditions).order_by(Hit.id.desc()).limit(_MOST_HITS))
     return [StoredHit(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class HitEvidence:
+    """What an open or click is judged by, as pages show it; after retention has taken the hit, its reason alone."""
+
+    reasons: tuple[str, ...] = ()
+    program: str = ""
+    device: str = ""
+    network: str = ""
+    seconds_after: float | None = None
+    rules: int = 0
+    method: str = ""
+
+
+_HIT_KEY = "hit:"
+
+
+def load_evidence(session: Session, events: Sequence[Event]) -> dict[int, HitEvidence]:
+    """Return the evidence of events by event id; something for each of them."""
+    numbers = {
+        int(event.dedupe_key.removeprefix(_HIT_KEY)): event
+        for event in events
+        if event.dedupe_key.startswith(_HIT_KEY) and event.dedupe_key.removeprefix(_HIT_KEY).isdecimal()
+    }
+    found = {event.id: HitEvidence(reasons=(event.reason,) if event.reason else ()) for event in events}
+    if numbers:
+        for hit in session.scalars(select(Hit).where(is_among(session, Hit.id, sorted(numbers)))):
+            reasons = tuple(hit.reason.split()) or found[numbers[hit.id].id].reasons
+            found[numbers[hit.id].id] = HitEvidence(
+                reasons, hit.program, hit.device, hit.network, hit.seconds_after, hit.rules, hit.method
+            )
+    return found
 
 
 def has_hits(session: Session) -> bool:

@@ -24,7 +24,12 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         "",
         (
             Entry("dashboard.show", _("Dashboard"), "grid-1x2"),
-            Entry("campaigns.index", _("Campaigns"), "send", ("campaigns.", "report.", "unknowns.", "override.")),
+            Entry(
+                "campaigns.index",
+                _("Campaigns"),
+                "send",
+                ("campaigns.", "report.", "unknowns.", "override.", "clickers."),
+            ),
             Entry("followups.index", _("Follow-ups"), "check2-square", ("followups.",)),
         ),
     ),
@@ -42,6 +47,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         (
             Entry("operations.show", _("Operations"), "speedometer", ("operations.",)),
             Entry("rates.show", _("Bounces and rates"), "activity", ("rates.", "bounces.")),
+            Entry("actions.index", _("Actions not done"), "lightning", ("actions.",)),
             Entry("suppressions.index", _("Suppressions"), "slash-circle", ("suppressions.",)),
             Entry("inbox.index", _("Inbox of the catcher"), "inbox", ("inbox.",)),
         ),
@@ -61,6 +67,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
             Entry("senders.index", _("Sender profiles"), "person-badge", ("senders.",)),
             Entry("domains.index", _("Sending domains"), "globe2", ("domains.",)),
             Entry("transports.index", _("Transports"), "signpost-split", ("transports.",)),
+            Entry("webhooks.index_webhooks", _("Webhooks"), "broadcast", ("webhooks.",)),
             Entry("topics.index", _("Topics"), "tags", ("topics.",)),
             Entry("fields.index", _("Own fields"), "input-cursor-text", ("fields.",)),
             Entry("staff.index", _("Staff"), "people-fill", ("staff.",)),

@@ -138,6 +138,19 @@ STATE_WORDS: dict[str, StateWord] = {
 }
 
 REASONS: dict[str, LazyString] = {
+    "head": _("asked by HEAD, as no person's program does"),
+    "not_sent": _("before the mail was handed over"),
+    "too_fast": _("within five seconds of hand-over"),
+    "scanner": _("the program names a scanner, or nothing"),
+    "filter_network": _("from a service that filters mail"),
+    "many_links": _("three or more links within ten seconds"),
+    "head_first": _("a HEAD for the same came just before"),
+    "in_order": _("links taken one after the other down the mail"),
+    "prefetch": _("fetched ahead, with nobody looking"),
+    "apple_privacy": _("Apple's mail privacy, which loads every picture"),
+    "gmail_prefetch": _("Gmail's prefetch"),
+    "via_proxy": _("through a proxy that fetches on display"),
+    "confirmed": _("pressed the button"),
     "excluded": _("in an excluded segment"),
     "no_address": _("no address"),
     "invalid_address": _("address not valid"),
@@ -179,6 +192,23 @@ def state_word(state: str) -> StateWord:
     """Return how `state` is shown; the bare word where it is none of ours."""
     found = STATE_WORDS.get(state)
     return found or StateWord(state.replace("_", " ").capitalize(), "circle")
+
+
+ACTIONS: dict[str, LazyString] = {
+    "add_to_segment": _("Add to a segment"),
+    "remove_from_segment": _("Take out of a segment"),
+    "follow_up": _("Follow-up task"),
+    "set_field": _("Set a field"),
+    "add_tag": _("Give a tag"),
+    "remove_tag": _("Take a tag away"),
+    "subscribe": _("Subscribe to a topic"),
+    "webhook": _("Call a webhook"),
+}
+
+
+def action_word(kind: str) -> object:
+    """Return how an action of a link is shown."""
+    return ACTIONS.get(kind, kind.replace("_", " "))
 
 
 def reason_word(reason: str) -> object:

@@ -19,6 +19,7 @@ from mailer.settings import Settings
 from mailer.tokens import manage_token, new_keys
 from tests.browser.chromium import launch_options
 from tests.support.asked import make_asked
+from tests.support.clicked import make_clicked
 from tests.support.domain import make_checked_domain
 from tests.support.relays import make_relays
 from tests.support.signed_up import make_signed_up
@@ -47,6 +48,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     task = make_watched(ctx, story)
     signed_up = make_signed_up(ctx)
     form = signed_up.form.public_id
+    clicked = make_clicked(ctx, story)
     asked, erasure = make_asked(ctx, story)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
@@ -63,11 +65,16 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "campaigns": "/campaigns",
         "campaign-setup": f"/campaigns/{story.draft.public_id}/setup",
         "campaign-template": f"/campaigns/{story.draft.public_id}/template",
-        "campaign-content": f"/campaigns/{story.draft.public_id}/content",
+        "campaign-content": f"/campaigns/{story.draft.public_id}/content?add=0:follow_up",
         "campaign-recipients": f"/campaigns/{story.draft.public_id}/recipients",
         "campaign-review": f"/campaigns/{story.draft.public_id}/review",
         "report": f"/campaigns/{story.finished.public_id}",
         "report-running": f"/campaigns/{story.running.public_id}",
+        "report-link": f"/campaigns/{story.finished.public_id}/links/{clicked.ordinal}",
+        "report-link-machines": f"/campaigns/{story.finished.public_id}/links/{clicked.ordinal}?by=machines",
+        "report-actions": f"/campaigns/{story.finished.public_id}/actions",
+        "actions-not-done": "/actions",
+        "webhooks": "/webhooks",
         "report-recipients": f"/campaigns/{story.finished.public_id}/messages",
         "designs": "/designs",
         "design-edit": "/designs/edit?source=invitation",

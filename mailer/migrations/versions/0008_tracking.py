@@ -37,6 +37,7 @@ def upgrade() -> None:
         _replace_check(table, "action_run", "state", NEW_STATES)
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", NEW_KINDS)
+    op.create_index("ix_action_run_contact_id", "action_run", ["contact_id", "id"])
     op.create_table(
         "verdict_run",
         sa.Column("id", BigInt, nullable=False),
@@ -66,6 +67,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("webhook")
     op.drop_table("verdict_run")
+    op.drop_index("ix_action_run_contact_id", "action_run")
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", KINDS)
     with op.batch_alter_table("action_run") as table:
