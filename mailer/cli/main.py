@@ -1,32 +1,66 @@
-"""The program `mailer`."""
+"""The program `mailer`: a command's module is loaded when the command is asked for.
+
+Loading all of them takes over a second, and each process of `mailer up` would hold what the others need.
+"""
 
 import logging
+from importlib import import_module
 
 import click
 
-from mailer.cli import (
-    bounces,
-    campaigns,
-    catcher,
-    consent,
-    contacts,
-    domains,
-    followups,
-    forms,
-    messages,
-    privacy,
-    running,
-    segment_history,
-    tracking,
-    transports,
-    users,
-)
 from mailer.log import write_lines
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+MODULES = {
+    "activities": "contacts",
+    "bounces": "bounces",
+    "campaigns": "campaigns",
+    "catcher": "catcher",
+    "consent": "consent",
+    "contacts": "contacts",
+    "demo": "demo",
+    "doctor": "doctor",
+    "domains": "domains",
+    "followups": "followups",
+    "forms": "forms",
+    "link-webhooks": "tracking",
+    "messages": "messages",
+    "privacy": "privacy",
+    "run": "run",
+    "segments": "segment_history",
+    "senders": "consent",
+    "stop-all": "consent",
+    "suppressions": "consent",
+    "topics": "consent",
+    "tracking": "tracking",
+    "transports": "transports",
+    "up": "up",
+    "users": "users",
+    "version": "version",
+    "webhooks": "bounces",
+}
+"""Where each command is: the module in this folder; there its name is the command's, with an underscore for a dash."""
 
 
-@click.group(context_settings=_CONTEXT)
+class Commands(click.Group):
+    """The commands of MODULES."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every name."""
+        del ctx
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; None where the name is not known."""
+        del ctx
+        if cmd_name not in MODULES:
+            return None
+        module = import_module(f"mailer.cli.{MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+
+@click.group(cls=Commands, context_settings=_CONTEXT)
 def main() -> None:
     """Email marketing where each recipient is a ledger row: exactly once or known.
 
@@ -40,15 +74,6 @@ def main() -> None:
     """
     write_lines(logging.WARNING, as_json=False)
 
-
-for command in (
-    running.demo, running.up, running.run, running.doctor, running.version, users.users, contacts.contacts,
-    contacts.activities, segment_history.segments, campaigns.campaigns, messages.messages, followups.followups,
-    forms.forms, consent.consent, consent.topics, consent.senders, domains.domains, consent.suppressions,
-    transports.transports, consent.stop_all, catcher.catcher, bounces.bounces, bounces.webhooks,
-    privacy.privacy, tracking.tracking, tracking.link_webhooks,
-):  # fmt: skip
-    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="mailer")

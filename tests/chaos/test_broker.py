@@ -9,7 +9,7 @@ import pytest
 
 from mailer.errors import SetupError
 from mailer.settings import Settings
-from mailer.supervisor.celery_process import check_broker
+from mailer.supervisor.parts.celery import check_broker
 from tests.chaos.broker import Broker, run_broker
 from tests.chaos.rig import Field, StableProcess, open_field
 from tests.chaos.scene import make_crowd, set_limits

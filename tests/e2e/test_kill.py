@@ -72,6 +72,7 @@ def test_killed_workers_lose_nobody_and_double_nobody(installation: Installation
         "the end of the campaign",
         lambda: installation.json("campaigns", "status", str(campaign_id))["status"] == "finished",
         seconds=120,
+        pause=1.0,
     )
 
     ledger = installation.lines("messages", "list", "--campaign", str(campaign_id))

@@ -1,18 +1,28 @@
 """`mailer up`: one a data folder, clean ends, nothing left behind."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from random import sample
 from urllib.request import urlopen
 
 import pytest
 
 from mailer.supervisor.ports import is_free
-from tests.support.installation import COMMAND, Installation, wait_until
+from tests.support.installation import COMMAND, Installation, installed, wait_until
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation that is up, for what leaves it as it was."""
+    with installed(tmp_path_factory.mktemp("up")) as ready:
+        ready.start()
+        yield ready
 
 
 def test_up_serves_and_ends_cleanly_at_ctrl_c(embedded: Installation) -> None:
@@ -59,13 +69,11 @@ def test_killed_supervisor_takes_its_children_with_it(embedded: Installation) ->
     wait_until("the end of every process", lambda: not embedded.family(), 30)
 
 
-def test_second_up_on_the_same_data_is_refused(embedded: Installation) -> None:
-    embedded.start()
-
-    refused = embedded.run("up", code=3)
+def test_second_up_on_the_same_data_is_refused(running: Installation) -> None:
+    refused = running.run("up", code=3)
 
     assert "runs on this data already" in refused.stderr
-    assert embedded.address.rpartition(":")[2] in refused.stderr
+    assert running.address.rpartition(":")[2] in refused.stderr
 
 
 def test_taken_port_is_an_error_that_names_it(embedded: Installation) -> None:
@@ -91,20 +99,19 @@ def test_port_is_kept_for_the_links_that_were_mailed(embedded: Installation) -> 
     assert embedded.address == first
 
 
-def test_crashed_child_is_started_again(embedded: Installation) -> None:
-    embedded.start()
-    before = embedded.children()["work"]
+def test_crashed_child_is_started_again(running: Installation) -> None:
+    before = running.children()["catcher"]
 
     os.kill(before, signal.SIGKILL)
 
-    wait_until("a new worker", lambda: embedded.children().get("work") not in (None, before), 20)
+    wait_until("a new catcher", lambda: running.children().get("catcher") not in (None, before), 20)
+    port = json.loads((running.folder / "up.json").read_text())["ports"]["catcher"]
+    wait_until("its port", lambda: not is_free("127.0.0.1", port), 20)
 
 
-def test_doctor_finds_a_running_installation_well_but_for_people(embedded: Installation) -> None:
-    embedded.start()
-
+def test_doctor_finds_a_running_installation_well_but_for_people(running: Installation) -> None:
     done = subprocess.run(
-        [*COMMAND, "doctor"], env=embedded.environment, capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, "doctor"], env=running.environment, capture_output=True, text=True, timeout=60, check=False
     )
 
     bad = [line for line in done.stdout.splitlines() if line.startswith("BAD")]

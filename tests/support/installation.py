@@ -106,12 +106,12 @@ def _children_of(parent: int) -> Iterator[tuple[str, int]]:
             yield words[words.index(b"run") + 1].decode(), pid
 
 
-def wait_until(what: str, is_there: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something that other processes do; AssertionError names it."""
+def wait_until(what: str, is_there: Callable[[], object], seconds: float = 60, *, pause: float = 0.1) -> None:
+    """Wait for something that other processes do; AssertionError names it. `pause` between two looks, in seconds."""
     deadline = time.monotonic() + seconds
     while not is_there():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 @contextmanager
