@@ -55,6 +55,8 @@ def read_agent(user_agent: str) -> Agent:
     system = found.os.family if found.os else ""
     if family == "Mobile Safari UI/WKWebView":
         family = "Apple Mail"  # the mail program of a phone shows itself by its engine alone
+    if "MailProxy" in family or "ImageProxy" in family:
+        return Agent(family[:MAX_PROGRAM])  # the system that a proxy names is nobody's
     program = f"{family} on {system}" if family and system else family or system
     return Agent(program[:MAX_PROGRAM], _device(system, found.device))
 
