@@ -138,8 +138,11 @@ def import_contacts(
         expires_at = options.expires_at or find_end(session, basis, utc_now())
         checker = ContactChecker(columns, _own_fields(session), _owners(session), hash_key=ctx.keys.suppression)
     terms = ImportTerms(basis, source, topic_ids, expires_at)
-    wanted = {"basis": basis.value, "source": source, "topic_ids": list(topic_ids)}
-    run_row = None if is_dry_run else _open_run(ctx, "contacts", table, columns, wanted, options.by)
+    mapping: dict[str, object] = {"fields": list(columns.fields)}
+    if options.expires_at:
+        mapping["expires_at"] = options.expires_at.isoformat()
+    wanted = {"mapping": mapping, "basis": basis.value, "source": source, "topic_ids": list(topic_ids)}
+    run_row = None if is_dry_run else _open_run(ctx, "contacts", table, wanted, options.by)
     with closing(Overlay()) if is_dry_run else nullcontext() as overlay:
         job = ContactJob(terms, ctx.keys.suppression, utc_now(), run_row.id if run_row else None, overlay)
         run = _make_run(
@@ -161,7 +164,8 @@ def import_activities(
         zone = get_workspace(session).timezone
     columns = _map_activities(table, mapping or {})
     checker = ActivityChecker(columns, zone)
-    run_row = None if is_dry_run else _open_run(ctx, "activities", table, columns, {}, by)
+    wanted = {"mapping": {"fields": list(columns.fields)}}
+    run_row = None if is_dry_run else _open_run(ctx, "activities", table, wanted, by)
     job = ActivityJob(utc_now(), run_row.id if run_row else None, is_dry=is_dry_run)
     run = _make_run(ctx, table, checker, lambda session, rows: apply_activities(session, rows, job), run_row, progress)
     return _finish(run, columns, started)
@@ -229,11 +233,12 @@ def _owners(session: Session) -> dict[str, int]:
 # ------------------------------------------------------------------ the run
 
 
-def _open_run(
-    ctx: Context, kind: str, table: TableFile, columns: Columns, wanted: Mapping[str, Any], by: int | None
-) -> ImportRun:
+_PROGRESS = ("refused_bytes", "left")
+"""What a run notes in its mapping on the way; the rest of it is what was asked for."""
+
+
+def _open_run(ctx: Context, kind: str, table: TableFile, wanted: Mapping[str, Any], by: int | None) -> ImportRun:
     """Return the run of the same file and terms that stopped half-way, else a new one."""
-    mapping = {"fields": list(columns.fields)}
     with ctx.write() as session:
         halted = session.scalars(
             select(ImportRun)
@@ -244,17 +249,23 @@ def _open_run(
             .with_for_update()
         )
         for row in halted:
-            same = all(getattr(row, name) == value for name, value in wanted.items())
-            if same and row.mapping.get("fields") == mapping["fields"]:
+            if all(_asked(row, name) == value for name, value in wanted.items()):
                 row.status, row.error, row.path = ImportStatus.RUNNING.value, "", str(table.path)
                 return row
         row = ImportRun(
-            kind=kind, file_name=table.path.name, path=str(table.path), digest=table.digest, mapping=mapping,
+            kind=kind, file_name=table.path.name, path=str(table.path), digest=table.digest,
             status=ImportStatus.RUNNING.value, created_by=by, created_at=utc_now(), **wanted,
         )  # fmt: skip
         session.add(row)
         session.flush()
     return row
+
+
+def _asked(row: ImportRun, name: str) -> Any:
+    """Return one of the terms that `row` was started with."""
+    if name == "mapping":
+        return {key: value for key, value in row.mapping.items() if key not in _PROGRESS}
+    return getattr(row, name)
 
 
 def _make_run(

@@ -4,6 +4,7 @@ import csv
 import io
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -406,21 +407,23 @@ def test_large_file_meets_who_is_there_and_who_left(ctx, news):
     assert not list((ctx.settings.data_dir / "imports").glob("stage-*"))
 
 
+class PulledPlugError(Exception):
+    """The machine stopped."""
+
+
+def _pull(done: int, _of: int) -> None:
+    if done >= 150:
+        raise PulledPlugError
+
+
 def test_run_that_stopped_goes_on_where_it_was(ctx, news, monkeypatch):
     monkeypatch.setattr(service, "SQLITE_CHUNK", 50)
     monkeypatch.setattr(service, "POSTGRESQL_CHUNK", 50)
     path = write(ctx, people_text(400))
     whole = import_contacts(ctx, path, options(), is_dry_run=True)
 
-    class PulledPlugError(Exception):
-        pass
-
-    def pull(done: int, _of: int) -> None:
-        if done >= 150:
-            raise PulledPlugError
-
     with pytest.raises(PulledPlugError):
-        import_contacts(ctx, path, options(), progress=pull)
+        import_contacts(ctx, path, options(), progress=_pull)
     with ctx.read() as session:
         row = session.scalars(select(ImportRun)).one()
         assert (row.rows_done, row.status) == (150, "failed")
@@ -507,3 +510,19 @@ def test_activity_with_external_id_is_updated(ctx, news):
 def test_activities_need_their_columns(ctx, news):
     with pytest.raises(InputError, match="no column holds kind and at"):
         import_activities(ctx, write(ctx, "email\na@example.com\n"))
+
+
+def test_run_that_stopped_does_not_go_on_with_another_end_of_the_permission(ctx, news, monkeypatch):
+    monkeypatch.setattr(service, "SQLITE_CHUNK", 50)
+    monkeypatch.setattr(service, "POSTGRESQL_CHUNK", 50)
+    path = write(ctx, people_text(400))
+    ends = [utc_now() + timedelta(days=days) for days in (30, 60)]
+    with pytest.raises(PulledPlugError):
+        import_contacts(ctx, path, options(expires_at=ends[0]), progress=_pull)
+
+    other = import_contacts(ctx, path, options(expires_at=ends[1]))
+    same = import_contacts(ctx, path, options(expires_at=ends[0]))
+
+    with ctx.read() as session:
+        halted, later = session.scalars(select(ImportRun).order_by(ImportRun.id)).all()
+    assert (same.import_id, other.import_id) == (halted.id, later.id)
