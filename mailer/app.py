@@ -14,7 +14,8 @@ from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_pages
 from mailer.assets import templates_dir
-from mailer.bounces import views as bounce_pages
+from mailer.bounces.views import doors as webhook_doors
+from mailer.bounces.views import reports as bounce_pages
 from mailer.campaigns.views import control, overrides, unknowns
 from mailer.campaigns.views import pages as campaign_pages
 from mailer.catcher import views as inbox
@@ -97,7 +98,13 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     privacy_rules.retention_pages,
     privacy_rules.incident_pages,
 )
-PUBLIC_PAGES: tuple[Blueprint, ...] = (settings.brand_pages, public_pages.pages, form_pages.pages, browser.pages)
+PUBLIC_PAGES: tuple[Blueprint, ...] = (
+    settings.brand_pages,
+    public_pages.pages,
+    form_pages.pages,
+    browser.pages,
+    webhook_doors.pages,
+)
 _WITHOUT_FRAME = frozenset({"static", "healthz", "readyz"})
 _PUBLIC_NAMES = frozenset(page.name for page in PUBLIC_PAGES)
 

@@ -15,7 +15,8 @@ _DELAY = compile_phrases(
     r"""
     not yet (?:been )?(?:delivered|able)|has(?: not|n't) been delivered yet|(?:has|have) been delayed
     delivery (?:is )?(?:delayed|pending)
-    will (?:be retried|be tried again|continue to (?:try|attempt|be attempted)|retry|try again|be attempted|attempt to deliver)
+    will (?:be retried|be tried again|continue to (?:try|attempt|be attempted)|retry|try again|be attempted)
+    will attempt to deliver
     keep(?:s)? trying|delayed mail|warning\W{1,3}(?:could not send|message)
     could not send (?:mail|message) for (?:the )?(?:past|last)|temporary non-?delivery
     (?:message|mail|it) (?:is|has been) (?:still )?queued

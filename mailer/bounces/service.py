@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from mailer.bounces.applying import apply_report
 from mailer.bounces.classify import classify_report
@@ -24,6 +25,7 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.errors import InputError, MailerError, Problem
 from mailer.log import get_logger
+from mailer.schema.base import Base
 from mailer.schema.bounces import BounceReport
 from mailer.statuses import Blame, Verdict
 
@@ -55,14 +57,28 @@ def record_report(ctx: Context, raw: bytes, source: str, *, mail_from: str = "",
 def record_reports(ctx: Context, reports: Sequence[Received]) -> list[int]:
     """Store reports in one transaction, ring for their processing, and return their ids in the order given."""
     with ctx.write() as session:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(BounceReport).on_conflict_do_nothing(index_elements=["digest"])
-        session.connection().execute(statement, [_row(report) for report in reports])
+        store_reports(session, reports)
         digests = [report.digest for report in reports]
         query = select(BounceReport.digest, BounceReport.id).where(BounceReport.digest.in_(digests))
         ids = {bytes(digest): report_id for digest, report_id in session.execute(query)}
         ctx.ring(session, PROCESS_REPORTS)
     return [ids[digest] for digest in digests]
+
+
+def store_reports(session: Session, reports: Sequence[Received]) -> None:
+    """Store reports; those that came before are left alone."""
+    if reports:
+        statement = insert_ignoring(session, BounceReport)
+        session.connection().execute(statement, [_row(report) for report in reports])
+
+
+def insert_ignoring(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Return INSERT … ON CONFLICT DO NOTHING by the digest of a row."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement: postgresql.Insert | sqlite.Insert = dialect.insert(table).on_conflict_do_nothing(
+        index_elements=["digest"]
+    )
+    return statement
 
 
 def _row(report: Received) -> dict[str, object]:

@@ -1,9 +1,9 @@
-"""The doors of background work on reports."""
+"""The doors of background work on what comes back."""
 
 from celery import shared_task
 
-from mailer.bounces import service
-from mailer.bounces.jobs import PROCESS_REPORTS
+from mailer.bounces import calls, service
+from mailer.bounces.jobs import PROCESS_CALLS, PROCESS_REPORTS
 from mailer.context import process_context
 
 
@@ -11,3 +11,9 @@ from mailer.context import process_context
 def process_reports() -> None:
     """Read, match and apply every report that waits."""
     service.process_reports(process_context())
+
+
+@shared_task(name=PROCESS_CALLS.name)
+def process_calls() -> None:
+    """Take apart every call of a provider that waits."""
+    calls.process_calls(process_context())

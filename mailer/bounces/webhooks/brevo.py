@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mailer.bounces.webhooks.call import Call, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, items, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_password
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -39,3 +40,8 @@ def parse(call: Call) -> Iterator[Reported]:
             timestamp=moment(row.get("ts_epoch"), row.get("ts_event")),
             detail=said or text(row.get("link")),
         )
+
+
+def verify(call: Call, door: Door) -> None:
+    """HTTP Basic authentication or a token; Brevo signs nothing."""
+    verify_password(call, door)

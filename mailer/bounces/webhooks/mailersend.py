@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mailer.bounces.webhooks.call import Call, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_hmac
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -36,3 +37,8 @@ def parse(call: Call) -> Iterator[Reported]:
         timestamp=moment(data.get("created_at"), body.get("created_at")),
         detail=text(more.get("readable_reason"), said, more.get("url")),
     )
+
+
+def verify(call: Call, door: Door) -> None:
+    """HMAC-SHA256 over the body, in hexadecimal."""
+    verify_hmac(call.headers.get("signature", ""), door.key.encode(), call.body)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mailer.bounces.webhooks.call import Call, is_form, read_form, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_hmac
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -67,3 +68,19 @@ def _read_fields(fields: Mapping[str, str]) -> Reported:
         timestamp=moment(fields.get("timestamp")),
         detail=said or text(fields.get("url")),
     )
+
+
+def verify(call: Call, door: Door) -> None:
+    """HMAC-SHA256 over timestamp and token; the body is not signed, so a token counts once (`find_nonce`)."""
+    stamp, token, signature = _signature(call)
+    verify_hmac(signature, door.key.encode(), f"{stamp}{token}".encode())
+
+
+def find_nonce(call: Call) -> str:
+    """Return the token that a signature is good for, once."""
+    return _signature(call)[1]
+
+
+def _signature(call: Call) -> tuple[str, str, str]:
+    fields: Mapping[str, Any] = read_form(call) if is_form(call) else mapping(mapping(read_json(call)).get("signature"))
+    return text(fields.get("timestamp")) or "", text(fields.get("token")) or "", text(fields.get("signature")) or ""

@@ -5,6 +5,7 @@ from typing import Any
 
 from mailer.bounces.webhooks.call import Call, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, items, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_password
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -36,3 +37,8 @@ def _event(row: Mapping[str, Any]) -> ProviderEvent:
     if row.get("blocked") is True:
         return ProviderEvent.REJECTED
     return bounced(text(row.get("comment"), row.get("error")), is_permanent=row.get("hard_bounce") is True)
+
+
+def verify(call: Call, door: Door) -> None:
+    """HTTP Basic authentication in the address that Mailjet calls; it signs nothing."""
+    verify_password(call, door)

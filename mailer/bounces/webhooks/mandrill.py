@@ -6,6 +6,7 @@ from typing import Any
 
 from mailer.bounces.webhooks.call import Call, read_form
 from mailer.bounces.webhooks.event import Reported, address, bounced, items, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_hmac
 from mailer.errors import InputError
 from mailer.statuses import ProviderEvent
 
@@ -49,3 +50,11 @@ def _event(row: Mapping[str, Any], mail: Mapping[str, Any]) -> ProviderEvent:
     if word == "hard_bounce":
         return bounced(text(mail.get("diag")), is_permanent=True)
     return _WORDS.get(word, ProviderEvent.UNKNOWN)
+
+
+def verify(call: Call, door: Door) -> None:
+    """HMAC-SHA1 over the address and the sorted fields of the form, in base64."""
+    fields = sorted(read_form(call).items())
+    signed = door.url + "".join(name + value for name, value in fields)
+    given = call.headers.get("x-mandrill-signature", "")
+    verify_hmac(given, door.key.encode(), signed.encode(), algorithm="sha1", is_hex=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mailer.bounces.webhooks.call import Call, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_password
 from mailer.statuses import ProviderEvent
 
 _RECORDS = {
@@ -58,3 +59,8 @@ def _event(row: Mapping[str, Any]) -> ProviderEvent:
     if kind in _TYPES:
         return _TYPES[kind]
     return bounced(text(row.get("Details")), is_permanent=kind in _DEAD)
+
+
+def verify(call: Call, door: Door) -> None:
+    """HTTP Basic authentication in the address that Postmark calls; it signs nothing."""
+    verify_password(call, door)

@@ -19,6 +19,8 @@ from mailer.bounces.webhooks import (
 )
 from mailer.bounces.webhooks.call import Call, is_form, read_form, read_json
 from mailer.bounces.webhooks.event import Reported
+from mailer.bounces.webhooks.proof import Door, distrust
+from mailer.errors import InputError
 from mailer.statuses import Provider
 
 _PARSERS: dict[Provider, Callable[[Call], Iterator[Reported]]] = {
@@ -33,6 +35,38 @@ _PARSERS: dict[Provider, Callable[[Call], Iterator[Reported]]] = {
     Provider.MAILERSEND: mailersend.parse,
     Provider.RESEND: resend.parse,
 }
+
+_VERIFIERS: dict[Provider, Callable[[Call, Door], None]] = {
+    Provider.SES: ses.verify,
+    Provider.SENDGRID: sendgrid.verify,
+    Provider.MAILGUN: mailgun.verify,
+    Provider.POSTMARK: postmark.verify,
+    Provider.SPARKPOST: sparkpost.verify,
+    Provider.BREVO: brevo.verify,
+    Provider.MAILJET: mailjet.verify,
+    Provider.MANDRILL: mandrill.verify,
+    Provider.MAILERSEND: mailersend.verify,
+    Provider.RESEND: resend.verify,
+}
+BY_PASSWORD = frozenset({Provider.POSTMARK, Provider.SPARKPOST, Provider.BREVO, Provider.MAILJET})
+"""These sign nothing: a name and a password that we make up stand in the address that they call."""
+
+
+def verify_call(provider: Provider, call: Call, door: Door) -> None:
+    """Check that a call is the provider's.
+
+    Raises:
+        UntrustedRequestError: it does not prove it.
+    """
+    try:
+        _VERIFIERS[provider](call, door)
+    except InputError as error:
+        raise distrust("the call is not of the form in which the provider sends") from error
+
+
+def find_nonce(provider: Provider, call: Call) -> str:
+    """Return what may come once only; empty where the whole call is signed."""
+    return mailgun.find_nonce(call) if provider is Provider.MAILGUN else ""
 
 
 def parse_call(provider: Provider, call: Call) -> list[Reported]:

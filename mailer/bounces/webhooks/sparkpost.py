@@ -5,6 +5,7 @@ from typing import Any
 
 from mailer.bounces.webhooks.call import Call, read_json
 from mailer.bounces.webhooks.event import Reported, address, items, mapping, moment, text
+from mailer.bounces.webhooks.proof import Door, verify_password
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -53,3 +54,8 @@ def _event(row: Mapping[str, Any]) -> ProviderEvent:
     if word in ("bounce", "out_of_band"):
         return _CLASSES.get(text(row.get("bounce_class")) or "", ProviderEvent.SOFT_BOUNCE)
     return _WORDS.get(word, ProviderEvent.UNKNOWN)
+
+
+def verify(call: Call, door: Door) -> None:
+    """HTTP Basic authentication; SparkPost signs nothing."""
+    verify_password(call, door)

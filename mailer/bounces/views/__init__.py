@@ -1,0 +1,1 @@
+"""Pages of what came back, and the doors that providers call."""
