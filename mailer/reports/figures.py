@@ -1,16 +1,16 @@
-"""Figures of the whole workspace: the dashboard's tiles, rates by day and by mailbox provider. Computed from rows."""
+"""Figures of the whole workspace: the dashboard's tiles, and which first steps are done. Computed from rows."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Date, SQLColumnExpression, String, cast, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.reputation.counting import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, ConsentEvent
-from mailer.schema.contacts import Address, Contact
+from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.imports import ImportRun
 from mailer.schema.workspace import Sender
@@ -25,9 +25,6 @@ from mailer.statuses import (
 )
 
 PERIOD = timedelta(days=30)
-HARD_LIMIT, COMPLAINT_LIMIT = 0.05, 0.001
-REPORTS_COMPLAINTS = ("microsoft", "yahoo", "apple", "other")
-"""Mailbox providers that send complaints back by mail; Google sends none."""
 _IN_STATISTICS = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
 
 
@@ -112,86 +109,6 @@ def count_bounced_later(session: Session, *conditions: ColumnElement[bool]) -> i
         .where(Event.kind.in_(bounces), Message.state == MessageState.ACCEPTED.value, *conditions)
     )
     return session.scalar(query) or 0
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Counts of a day or a mailbox provider; shares are taken of them where they are shown."""
-
-    name: str
-    transmitted: int = 0
-    accepted: int = 0
-    hard: int = 0
-    soft: int = 0
-    complaints: int = 0
-
-
-def list_rates_by_day(session: Session, *, days: int = 30) -> list[Rate]:
-    """Return one line for each of the last days in UTC, oldest first; days without mail are there too."""
-    today = utc_now().astimezone(UTC).date()
-    first = today - timedelta(days=days - 1)
-    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    sent = _sent_by(session, _day_of(session, func.coalesce(Message.accepted_at, Message.gate_at)), since)
-    events = _events_by(session, _day_of(session, Event.at), since)
-    return [_rate(day.isoformat(), sent, events) for day in _days(first, days)]
-
-
-def list_rates_by_provider(session: Session) -> list[Rate]:
-    """Return one line for each mailbox provider of the last 30 days, the biggest first."""
-    since = utc_now() - PERIOD
-    sent = _sent_by(session, Address.provider, since)
-    events = _events_by(session, Address.provider, since)
-    names = {*sent, *(name for name, _ in events)}
-    return sorted((_rate(name, sent, events) for name in names), key=lambda rate: -rate.transmitted)
-
-
-def _sent_by(session: Session, key: SQLColumnExpression[str], since: datetime) -> dict[str, tuple[int, int]]:
-    accepted = func.count().filter(Message.state == MessageState.ACCEPTED.value)
-    rows = session.execute(
-        select(key, func.count(), accepted)
-        .select_from(Message)
-        .join(Sending, Sending.id == Message.sending_id)
-        .outerjoin(Address, Address.id == Message.address_id)
-        .where(Sending.started_at >= since, Sending.sending_class.in_(_IN_STATISTICS), was_transmitted())
-        .group_by(key)
-    )
-    return {str(name): (transmitted, taken) for name, transmitted, taken in rows}
-
-
-def _events_by(session: Session, key: SQLColumnExpression[str], since: datetime) -> dict[tuple[str, str], int]:
-    kinds = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value, EventKind.COMPLAINT.value)
-    rows = session.execute(
-        select(key, Event.kind, func.count(Event.message_id.distinct()))
-        .select_from(Event)
-        .join(Message, Message.id == Event.message_id)
-        .outerjoin(Address, Address.id == Message.address_id)
-        .where(Event.at >= since, Event.kind.in_(kinds))
-        .group_by(key, Event.kind)
-    )
-    return {(str(name), kind): count for name, kind, count in rows}
-
-
-def _rate(name: str, sent: dict[str, tuple[int, int]], events: dict[tuple[str, str], int]) -> Rate:
-    transmitted, accepted = sent.get(name, (0, 0))
-    return Rate(
-        name,
-        transmitted,
-        accepted,
-        events.get((name, EventKind.HARD_BOUNCE.value), 0),
-        events.get((name, EventKind.SOFT_BOUNCE.value), 0),
-        events.get((name, EventKind.COMPLAINT.value), 0),
-    )
-
-
-def _day_of(session: Session, column: SQLColumnExpression[datetime]) -> ColumnElement[str]:
-    """Return the UTC day of an instant as ISO text, on both engines."""
-    if session.get_bind().dialect.name == "sqlite":
-        return func.date(column)
-    return cast(cast(func.timezone("UTC", column), Date), String)
-
-
-def _days(first: date, count: int) -> list[date]:
-    return [first + timedelta(days=number) for number in range(count)]
 
 
 @dataclass(frozen=True)

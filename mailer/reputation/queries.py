@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
@@ -101,6 +101,22 @@ def _iter_counts(session: Session, now: datetime) -> Iterator[Line]:
         for place, window in enumerate(Window):
             part = tuple(int(figure or 0) for figure in figures[place * width : (place + 1) * width])
             yield Line(sending_id, domain, provider, window, _counts(provider, part))
+
+
+def list_days(session: Session, now: datetime, *, days: int = 30) -> list[tuple[date, Counts]]:
+    """Return the counts of each of the last days in UTC, oldest first; days without mail are there too."""
+    first = now.date() - timedelta(days=days - 1)
+    day = func.date(RateSlot.slot)
+    rows = session.execute(
+        select(day, RateSlot.provider, *(func.sum(column) for column in _COLUMNS))
+        .where(RateSlot.slot >= datetime(first.year, first.month, first.day, tzinfo=UTC))
+        .group_by(day, RateSlot.provider)
+    )
+    found: dict[str, Counts] = {}
+    for name, provider, *part in rows:
+        found[str(name)] = found.get(str(name), Counts()) + _counts(provider, tuple(map(int, part)))
+    listed = [first + timedelta(days=number) for number in range(days)]
+    return [(one, found.get(one.isoformat(), Counts())) for one in listed]
 
 
 def load_since(

@@ -21,6 +21,7 @@ from tests.browser.chromium import launch_options
 from tests.support.asked import make_asked
 from tests.support.clicked import make_clicked
 from tests.support.domain import make_checked_domain
+from tests.support.rates import make_rates
 from tests.support.relays import make_relays
 from tests.support.signed_up import make_signed_up
 from tests.support.story import PASSWORD, Story, make_story
@@ -50,6 +51,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     form = signed_up.form.public_id
     clicked = make_clicked(ctx, story)
     asked, erasure = make_asked(ctx, story)
+    rated = make_rates(ctx, story)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -104,6 +106,10 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "sign-up-confirm": signed_up.link(ctx),
         "follow-ups": "/follow-ups?whose=all",
         "rates": "/deliverability",
+        "rates-month": "/deliverability?window=30d",
+        "rates-mails": "/deliverability/mails?window=30d",
+        "report-held": f"/campaigns/{rated.held.public_id}",
+        "report-canary": f"/campaigns/{rated.watched.public_id}",
         "suppressions": "/suppressions",
         "suppression": "/suppressions/1",
         "proof": f"/proof/{story.contact.public_id}?check=1",

@@ -146,19 +146,6 @@ def test_the_curve_of_a_minute_is_not_one_point(ctx: Context, sent: Sending) -> 
     assert sum(curve.series["human_opens"]) == 10
 
 
-def test_rates_by_day_put_today_last(ctx: Context, sent: Sending) -> None:
-    with ctx.write() as session:
-        add_event(session, list_ids(session, sent)[0], "hard_bounce")
-
-    with ctx.read() as session:
-        days = figures.list_rates_by_day(session)
-        providers = figures.list_rates_by_provider(session)
-
-    assert len(days) == 30
-    assert (days[-1].transmitted, days[-1].hard) == (10, 1)
-    assert [(rate.name, rate.transmitted, rate.hard) for rate in providers] == [("other", 10, 1)]
-
-
 def test_recipients_are_paged_by_state_and_by_reaction(ctx: Context, sent: Sending) -> None:
     with ctx.write() as session:
         ids = list_ids(session, sent)

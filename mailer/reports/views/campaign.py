@@ -13,6 +13,7 @@ from mailer.delivery.queries import get_sending
 from mailer.delivery.why import why_not_moving
 from mailer.reports import campaign_figures
 from mailer.reports.campaign_figures import REACTIONS, Curve, RecipientLine
+from mailer.reports.guarded import get_guarded
 from mailer.schema.campaigns import Campaign
 from mailer.schema.delivery import Sending
 from mailer.statuses import MessageState, SendingState
@@ -99,6 +100,7 @@ def _live(session: Session, campaign: Campaign) -> dict[str, Any]:
         "is_moving": progress.status in MOVING,
         "causes": why_not_moving(session, ctx, campaign.sending_id) if campaign.sending_id else [],
         "plot": None,
+        "guarded": get_guarded(session, campaign.sending_id),
     }
 
 

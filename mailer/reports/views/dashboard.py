@@ -1,5 +1,7 @@
 """The dashboard: tiles, running campaigns, rates against their limits, my follow-ups, first steps."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -7,11 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
+from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.transports import list_relays
 from mailer.followups.queries import count_open, list_follow_ups
 from mailer.reports import campaign_figures, figures
-from mailer.reports.figures import COMPLAINT_LIMIT, HARD_LIMIT, Rate
+from mailer.reputation.policy import Counts, Figure, share_of
+from mailer.reputation.queries import list_days, load_limits
 from mailer.web.access import access, who
 from mailer.web.formats import zone_name
 from mailer.web.requests import app_context
@@ -27,7 +31,7 @@ def show() -> ResponseReturnValue:
     ctx = app_context()
     today = ctx.clock.today(zone_name())
     with ctx.read() as session:
-        rates = figures.list_rates_by_day(session)
+        days, limits = list_days(session, utc_now()), load_limits(session)
         values = {
             "overview": figures.get_overview(session),
             "running": campaign_figures.list_running(session),
@@ -38,8 +42,8 @@ def show() -> ResponseReturnValue:
     return render_template(
         "admin/reports/dashboard.html",
         today=today,
-        hard_plot=rate_plot(rates, "hard", HARD_LIMIT),
-        complaint_plot=rate_plot(rates, "complaints", COMPLAINT_LIMIT),
+        hard_plot=rate_plot(days, Figure.HARD, limits.hard_pause),
+        complaint_plot=rate_plot(days, Figure.COMPLAINTS, limits.complaint_throttle),
         **values,
     )
 
@@ -58,20 +62,21 @@ def has_own_transport(session: Session, ctx: Context) -> bool:
     return any(not one.is_embedded for one in list_relays(session, ctx))
 
 
-def rate_plot(rates: list[Rate], what: str, limit: float) -> dict[str, Any]:
+def rate_plot(days: Sequence[tuple[date, Counts]], figure: Figure, limit: float) -> dict[str, Any]:
     """Return the plot of a daily rate in per cent with its limit as a line."""
-    values = []
-    for rate in rates:
-        part, whole = (rate.hard, rate.transmitted) if what == "hard" else (rate.complaints, rate.accepted)
-        values.append(round(100 * part / whole, 3) if whole else 0)
-    name = _("Hard bounces") if what == "hard" else _("Complaints")
+    values = [round(100 * share_of(*counts.part_of(figure)), 3) for _day, counts in days]
+    names = {
+        Figure.HARD: _("Hard bounces"),
+        Figure.COMPLAINTS: _("Complaints"),
+        Figure.UNSUBSCRIBES: _("Unsubscribed"),
+    }
     return {
         "kind": "line",
         "unit": " %",
         "axis": _("Day"),
-        "labels": [rate.name[5:] for rate in rates],
-        "series": [{"name": name, "values": values}],
+        "labels": [day.isoformat()[5:] for day, _counts in days],
+        "series": [{"name": names[figure], "values": values}],
         "limit": limit * 100,
-        "limit_label": _("limit %(limit)g %%", limit=limit * 100),
-        "max": max(limit * 150, *values) if values else limit * 150,
+        "limit_label": _("limit %(limit)g %%", limit=round(limit * 100, 3)),
+        "max": round(max(limit * 150, *values), 2) if values else limit * 150,
     }
