@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from mailer.bounces import calls, service
-from mailer.bounces.jobs import PROCESS_CALLS, PROCESS_REPORTS
+from mailer.bounces import calls, mailboxes, service
+from mailer.bounces.jobs import POLL_MAILBOXES, PROCESS_CALLS, PROCESS_REPORTS
 from mailer.context import process_context
 
 
@@ -17,3 +17,9 @@ def process_reports() -> None:
 def process_calls() -> None:
     """Take apart every call of a provider that waits."""
     calls.process_calls(process_context())
+
+
+@shared_task(name=POLL_MAILBOXES.name)
+def poll_mailboxes() -> None:
+    """Fetch what is new from every mailbox."""
+    mailboxes.poll_mailboxes(process_context())
