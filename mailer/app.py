@@ -33,7 +33,7 @@ from mailer.imports import views as import_pages
 from mailer.privacy.views import people as privacy_people
 from mailer.privacy.views import rules as privacy_rules
 from mailer.reports.views import campaign as campaign_report
-from mailer.reports.views import clickers, contact, dashboard, operations, rates
+from mailer.reports.views import clickers, contact, dashboard, metrics, operations, rates
 from mailer.segments.views import bulk as bulk_pages
 from mailer.segments.views import export as segment_export
 from mailer.segments.views import history as segment_history
@@ -99,6 +99,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     privacy_rules.incident_pages,
 )
 PUBLIC_PAGES: tuple[Blueprint, ...] = (
+    metrics.pages,
     settings.brand_pages,
     public_pages.pages,
     form_pages.pages,

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         "",
         description="Name servers for checks of sending domains, `host:port, …`; empty: the system's.",
     )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for /metrics; empty: only this machine may read them."
+    )
     timezone: str = Field("UTC", description="Zone of a new workspace, an IANA name.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 

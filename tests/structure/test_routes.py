@@ -17,7 +17,7 @@ from mailer.web.access import stated_access
 from tests.structure.rights import render_rights
 
 PUBLIC = {
-    "static", "healthz", "readyz", "accounts.sign_in", "accounts.enter",
+    "static", "healthz", "readyz", "metrics.show", "accounts.sign_in", "accounts.enter",
     "public.unsubscribe", "public.end", "public.choose", "public.save", "view.show", "brand.style",
     "signup.show", "signup.embed", "signup.submit", "signup.submit_embed", "signup.preflight", "signup.nonce",
     "signup.thanks", "signup.thanks_embed", "signup.look", "signup.ask", "signup.confirm",
