@@ -4,7 +4,7 @@ Pause, hold and cancel take the sending row, which every gate locks first: when 
 permits a message of that sending.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
+from mailer.delivery import soft_bounces
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.jobs import SEND_DUE
@@ -243,11 +244,14 @@ def apply_events(session: Session, events: Sequence[DeliveryEvent]) -> int:
     """
     messages = _messages_of(session, events)
     known = [event for event in events if event.message_id in messages]
-    consent.lock_addresses(session, _addresses_at_stake(known, messages))
+    well = soft_bounces.list_suppressed(session, _addresses(known, messages, _is_sign_of_life))
+    consent.lock_addresses(session, [*_addresses(known, messages, _is_grave), *well])
     new = _insert_events(session, known, messages)
     _note_engagement(session, new, messages)
     for event in new:
         _apply(session, event, messages[event.message_id])
+    for address_id in well if new else ():
+        soft_bounces.judge_address(session, address_id)
     return len(new)
 
 
@@ -256,11 +260,22 @@ def _messages_of(session: Session, events: Iterable[DeliveryEvent]) -> dict[int,
     return {message.id: message for message in session.scalars(select(Message).where(Message.id.in_(ids)))}
 
 
-_GRAVE = (EventKind.HARD_BOUNCE, EventKind.COMPLAINT, EventKind.UNSUBSCRIBE)
+_GRAVE = (EventKind.HARD_BOUNCE, EventKind.SOFT_BOUNCE, EventKind.COMPLAINT, EventKind.UNSUBSCRIBE)
 
 
-def _addresses_at_stake(events: Iterable[DeliveryEvent], messages: dict[int, Message]) -> list[int | None]:
-    return [messages[event.message_id].address_id for event in events if event.kind in _GRAVE]
+def _is_grave(event: DeliveryEvent) -> bool:
+    return event.kind in _GRAVE
+
+
+def _is_sign_of_life(event: DeliveryEvent) -> bool:
+    """Whether an event shows that a mailbox takes mail: it ends the counting of soft bounces."""
+    return event.kind is EventKind.DELIVERED or event.hit_class is HitClass.HUMAN
+
+
+def _addresses(
+    events: Iterable[DeliveryEvent], messages: dict[int, Message], picks: Callable[[DeliveryEvent], bool]
+) -> list[int | None]:
+    return [messages[event.message_id].address_id for event in events if picks(event)]
 
 
 def _insert_events(
@@ -310,6 +325,8 @@ def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
         _resolve_unknown(event, message)
     if event.kind is EventKind.HARD_BOUNCE:
         _suppress_hard(session, event, message)
+    elif event.kind is EventKind.SOFT_BOUNCE and message.address_id is not None:
+        soft_bounces.judge_address(session, message.address_id, message_id=message.id)
     elif event.kind in (EventKind.COMPLAINT, EventKind.UNSUBSCRIBE):
         _change_consent(session, event, message)
 
