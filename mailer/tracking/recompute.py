@@ -24,7 +24,7 @@ from mailer.tracking import queries
 from mailer.tracking.evidence import find_network, read_agent
 from mailer.tracking.machines import RULES_VERSION, HitVerdict, judge_mail
 from mailer.tracking.queries import StoredHit
-from mailer.tracking.service import load_known, stored_evidence, void_clicks, write_verdicts
+from mailer.tracking.service import became_machine, load_known, stored_evidence, void_clicks, write_verdicts
 
 log = get_logger("tracking")
 PAGE_HITS = 1_000
@@ -133,7 +133,7 @@ def _judge_again(session: Session, message_ids: Sequence[int]) -> tuple[int, int
         )
     }
     changed = write_verdicts(session, [pair for pair in judged.items() if _is_changed(*pair)])
-    gone = [hit for hit, verdict in judged.items() if _became_machine(hit, verdict)]
+    gone = [hit for hit, verdict in judged.items() if became_machine(hit, verdict)]
     people = [hit for hit, verdict in judged.items() if verdict.hit_class is HitClass.HUMAN]
     void_clicks(session, known, gone, {(hit.message_id, hit.link, hit.kind) for hit in people})
     _write_evidence(session, [hit for hit in judged if hit.rules < RULES_VERSION], known.sent_at)
@@ -142,10 +142,6 @@ def _judge_again(session: Session, message_ids: Sequence[int]) -> tuple[int, int
 
 def _is_changed(hit: StoredHit, verdict: HitVerdict) -> bool:
     return (hit.hit_class, hit.reason) != (verdict.hit_class.value, verdict.reasons)
-
-
-def _became_machine(hit: StoredHit, verdict: HitVerdict) -> bool:
-    return hit.is_click and hit.hit_class != verdict.hit_class and verdict.hit_class is HitClass.MACHINE
 
 
 def _write_evidence(session: Session, hits: Sequence[StoredHit], sent_at: Mapping[int, Any]) -> None:

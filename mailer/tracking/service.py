@@ -260,8 +260,12 @@ def _revise(session: Session, known: Known, judged: Judged, stored: Sequence[Sto
         humans |= {
             (hit.message_id, hit.link, hit.kind) for hit, verdict in mails if verdict.hit_class is HitClass.HUMAN
         }
-    gone = [hit for hit, verdict in judged.revised if hit.is_click and verdict.hit_class is HitClass.MACHINE]
-    void_clicks(session, known, gone, humans)
+    void_clicks(session, known, [hit for hit, verdict in judged.revised if became_machine(hit, verdict)], humans)
+
+
+def became_machine(hit: StoredHit, verdict: HitVerdict) -> bool:
+    """Whether a click that was taken for something else is a machine's now."""
+    return hit.is_click and hit.hit_class != verdict.hit_class and verdict.hit_class is HitClass.MACHINE
 
 
 def write_verdicts(session: Session, changes: Sequence[tuple[StoredHit, HitVerdict]]) -> int:
@@ -292,9 +296,15 @@ def void_clicks(
     `humans`: message, link and kind of the clicks that are still a person's.
     """
     for hit in gone:
-        if (link := known.link_of(hit.message_id, hit.link)) is not None:
+        link = known.link_of(hit.message_id, hit.link)
+        if link is not None and acts(link, hit):
             is_wanted = (hit.message_id, hit.link, hit.kind) in humans
             void_actions(session, hit.message_id, link.id, hit_id=hit.id, once=not is_wanted)
+
+
+def acts(link: LinkRow, hit: StoredHit) -> bool:
+    """Whether a click sets off the actions of its link: one that asks first acts on its button only."""
+    return (link.response == "confirm") == (hit.kind == "confirm")
 
 
 # ------------------------------------------------------------------ what follows
@@ -318,7 +328,7 @@ def _event(hit: StoredHit, known: Known) -> DeliveryEvent | None:
 
 
 def _schedule(session: Session, known: Known, hits: Sequence[StoredHit]) -> None:
-    """Put the actions of people's clicks into quarantine; a link that asks first acts on its button only."""
+    """Put the actions of people's clicks into quarantine."""
     clicked = [hit for hit in hits if hit.hit_class == HitClass.HUMAN and hit.is_click]
     if not clicked:
         return
@@ -328,6 +338,6 @@ def _schedule(session: Session, known: Known, hits: Sequence[StoredHit]) -> None
         link, facts = known.link_of(hit.message_id, hit.link), known.messages[hit.message_id]
         if link is None or link.id not in acting or facts.contact_id is None:
             continue
-        if (link.response == "confirm") == (hit.kind == "confirm"):
+        if acts(link, hit):
             clicks.append(Click(link.id, facts.contact_id, hit.message_id, hit.id, hit.at))
     schedule_actions(session, clicks)

@@ -21,6 +21,7 @@ LONG_ONLY = (
     ("test_control", "postgresql"),
     ("test_kill_points", "postgresql-marketing"),
     ("test_kill_points", "sqlite-transactional"),
+    ("test_scanners", "postgresql"),
     ("test_databases", "deadlocks"),
     ("test_databases", "without_room"),
 )
