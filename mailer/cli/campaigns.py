@@ -12,6 +12,7 @@ from mailer.cli.session import opened
 from mailer.context import Context
 from mailer.delivery.why import why_not_moving
 from mailer.errors import InputError
+from mailer.reputation.service import release_breaker
 
 id_argument = click.argument("campaign_id", metavar="ID", type=number)
 
@@ -101,11 +102,16 @@ def pause(*, campaign_id: int, as_json: bool) -> None:
 
 @campaigns.command()
 @id_argument
+@click.option("--note", help="Why it is safe to go on; needed where the breaker holds it.")
 @json_option
 @telling_errors
-def resume(*, campaign_id: int, as_json: bool) -> None:
+def resume(*, campaign_id: int, note: str | None, as_json: bool) -> None:
     """Let a held one go on."""
     with opened() as ctx:
+        if note:
+            with ctx.read() as session:
+                sending_id = queries.get_campaign(session, campaign_id).sending_id
+            release_breaker(ctx, sending_id, note)
         service.resume_campaign(ctx, campaign_id)
         _print_status(ctx, campaign_id, as_json=as_json)
 

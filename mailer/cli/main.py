@@ -26,6 +26,7 @@ MODULES = {
     "link-webhooks": "tracking",
     "messages": "messages",
     "privacy": "privacy",
+    "reputation": "reputation",
     "run": "run",
     "segments": "segment_history",
     "senders": "consent",

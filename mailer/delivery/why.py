@@ -24,6 +24,7 @@ from mailer.delivery.workers import list_workers
 from mailer.errors import SetupError
 from mailer.schema.accounts import AuditEvent, Staff
 from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.schema.reputation import CanaryWatch
 from mailer.statuses import BatchState, MessageState, SendingClass, SendingState
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
@@ -78,7 +79,7 @@ def why_not_moving(session: Session, ctx: Context, sending_id: int) -> list[Caus
         *_stopped(session, sending),
         *_held(session, sending),
         *_provider_held(session, sending),
-        *_canary(piles),
+        *_canary(session, sending, piles),
         *_quiet(session, ctx, sending),
         *_later(session, ctx, sending, piles),
         *_relays(session, ctx, sending, piles),
@@ -157,10 +158,15 @@ def _provider_held(session: Session, sending: Sending) -> Iterator[Cause]:
         yield Cause(CauseCode.PROVIDER_HELD, what, detail)
 
 
-def _canary(piles: Mapping[str, _Pile]) -> Iterator[Cause]:
-    if "canary" in piles:
-        what = "the first share is watched before the rest goes out"
-        yield Cause(CauseCode.CANARY, what, {"batches": piles["canary"].batches})
+def _canary(session: Session, sending: Sending, piles: Mapping[str, _Pile]) -> Iterator[Cause]:
+    if "canary" not in piles:
+        return
+    plan = sending.canary or {}
+    until = session.scalar(select(CanaryWatch.watch_until).where(CanaryWatch.sending_id == sending.id))
+    first = f"the first {plan['size']} of {plan['of']}" if plan else "the first share"
+    what = f"{first} are watched until {_clock(until)}, then all go" if until else f"{first} go alone and are watched"
+    detail = {"batches": piles["canary"].batches, "size": plan.get("size"), "of": plan.get("of")}
+    yield Cause(CauseCode.CANARY, what, detail, until)
 
 
 def _name(session: Session, staff_id: int | None) -> str:

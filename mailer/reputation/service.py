@@ -246,6 +246,16 @@ def resume(
     return row
 
 
+def release_breaker(ctx: Context, sending_id: int | None, note: str, *, by: int | None = None) -> None:
+    """Release whatever breaker has stopped a sending, its own or its domain's; nothing where none has."""
+    if sending_id is None:
+        return
+    with ctx.read() as session:
+        row = effects.find_stopping(session, sending_id)
+    if row is not None:
+        resume(ctx, row.scope, row.scope_key, note, by=by)
+
+
 def what_is_ignored(row: Breaker) -> str:
     """Return what a release leaves out of the judgement, in a sentence; empty where nothing is."""
     if row.released_at is None or row.released_state is None:
