@@ -22,6 +22,7 @@ LONG_ONLY = (
     ("test_kill_points", "postgresql-marketing"),
     ("test_kill_points", "sqlite-transactional"),
     ("test_scanners", "postgresql"),
+    ("test_hits", "worker_lose_and_double_nothing[postgresql"),
     ("test_databases", "deadlocks"),
     ("test_databases", "without_room"),
 )

@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from mailer.actions.service import run_due
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
@@ -110,12 +111,21 @@ def ingest(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
             time.sleep(0.01)
 
 
+def act(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
+    """Run what clicks asked for, again and again."""
+    while not is_stopping():
+        with suppress(DBAPIError):
+            run_due(ctx)
+        time.sleep(0.01)
+
+
 ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {
     "send": send,
     "reap": reap,
     "judge": judge,
     "leave": leave,
     "ingest": ingest,
+    "act": act,
 }
 
 

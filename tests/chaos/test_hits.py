@@ -7,20 +7,28 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Self
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bench.track import server
 from mailer import tokens
-from mailer.schema.content import TrackedLink
+from mailer.clock import utc_now
+from mailer.schema.actions import ActionRun
+from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
+from mailer.schema.followups import FollowUp
 from mailer.schema.tracking import Hit
 from mailer.tracking.endpoint import TrackingEndpoint
 from mailer.tracking.link_map import LinkMap
@@ -28,7 +36,8 @@ from mailer.tracking.spool import SpoolWriter, list_segments
 from tests.chaos.conftest import OpenField
 from tests.chaos.readers import Readers
 from tests.chaos.rig import Field, wait_for
-from tests.chaos.scene import Scene, make_crowd
+from tests.chaos.scene import Scene, make_crowd, set_limits
+from tests.support.make import make_staff
 
 SIZES = {"short": (1_000, 100, 2.0, 6), "long": (10_000, 500, 20.0, 100)}
 """Hits, connections, seconds in which the database does nothing, kills of the ingester."""
@@ -63,15 +72,6 @@ def _paused(field: Field, request: pytest.FixtureRequest) -> Iterator[None]:
         os.killpg(group, signal.SIGCONT)
 
 
-def _kill_regularly(field: Field, kills: int, stop: threading.Event) -> None:
-    """Have an ingester at work that is killed and replaced at random moments; the last one stays."""
-    pid = field.stable.start("ingest")
-    for _ in range(kills):
-        stop.wait(field.chance.uniform(0.02, 0.4))
-        field.stable.kill(pid)
-        pid = field.stable.start("ingest")
-
-
 @pytest.mark.parametrize("size", ["short", "long"])
 def test_what_was_answered_is_in_the_database_once(
     new_field: OpenField, request: pytest.FixtureRequest, size: str
@@ -84,7 +84,7 @@ def test_what_was_answered_is_in_the_database_once(
         with server("durable", {**os.environ, **environment}) as (port, _):
             wait_for("the links", lambda: _knows_links(port, sorted({path for path in paths if "/c/" in path})))
             readers, stop = Readers(port), threading.Event()
-            killer = threading.Thread(target=_kill_regularly, args=(field, kills, stop))
+            killer = threading.Thread(target=_kill_one_regularly, args=(field, "ingest", kills, stop))
             killer.start()
             reading = threading.Thread(target=lambda: asyncio.run(readers.read(paths, connections)))
             with _paused(field, request):
@@ -113,6 +113,122 @@ def _knows_links(port: int, paths: list[str]) -> bool:
 def _count(field: Field) -> int:
     with field.ctx.read() as session:
         return session.scalar(select(func.count()).where(Hit.user_agent.contains(" reader/"))) or 0
+
+
+KILLS = {"short": (600, 2, 5), "long": (12_000, 34, 66)}
+"""Hits, kills of the web process, kills of the ingester and of the worker that acts."""
+
+
+@pytest.mark.parametrize("size", ["short", "long"])
+def test_kills_of_web_ingester_and_worker_lose_and_double_nothing(new_field: OpenField, size: str) -> None:
+    """What was answered is there once, what was not at most once; each action of each person ran once."""
+    hits, web_kills, kills = KILLS[size]
+    with new_field() as field:
+        set_limits(field.ctx, quarantine_seconds=0)
+        scene = make_crowd(field.ctx, 200)
+        paths = _one_click_each(field, scene, hits)
+        field.chance.shuffle(paths)
+        environment = {f"MAILER_{name.upper()}": value for name, value in field.stable.settings.items()}
+        with Web({**os.environ, **environment}) as web:
+            wait_for("the links", lambda: _knows_links(web.port, [path for path in paths if "/c/" in path]), 30)
+            readers, stop = Readers(web.port), threading.Event()
+            killers = [
+                threading.Thread(target=_kill_one_regularly, args=(field, "ingest", kills, stop)),
+                threading.Thread(target=_kill_one_regularly, args=(field, "act", kills, stop)),
+            ]
+            for killer in killers:
+                killer.start()
+            reading = threading.Thread(target=lambda: asyncio.run(readers.read(paths, 40)))
+            reading.start()
+            for _ in range(web_kills):
+                time.sleep(field.chance.uniform(0.05, 0.5))
+                web.kill()
+            reading.join(120)
+            assert not reading.is_alive()
+            for killer in killers:
+                killer.join(kills * 0.6 + 20)
+            wait_for("every hit", lambda: _count(field) >= len(readers.answered), 60, lambda: _count(field))
+        wait_for("an empty spool", lambda: not list_segments(field.ctx.settings.spool_dir), 30)
+        wait_for("every action", lambda: _states(field).keys() <= {"done"}, 60, lambda: _states(field))
+
+        with field.ctx.read() as session:
+            kept = Counter(session.scalars(select(Hit.user_agent).where(Hit.user_agent.contains(" reader/"))))
+            tasks = Counter(session.scalars(select(FollowUp.contact_id)))
+            runs = session.scalar(select(func.count()).select_from(ActionRun))
+        made = sum(tasks.values())
+        print(f"{len(readers.answered)} answered, {readers.lost} lost, {sum(kept.values())} kept, {made} tasks")
+        assert len(readers.answered) == hits
+        assert readers.refused == {}
+        assert set(readers.answered) <= set(kept)
+        assert set(kept.values()) == {1}
+        assert tasks == Counter(dict.fromkeys(scene.contacts, 2))
+        assert runs == 2 * len(scene.contacts)
+
+
+class Web:
+    """The endpoint in a process of its own, which may be killed and is started again on the same port."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "bench.track_servers", "durable", str(self.port)]
+        self._process = subprocess.Popen(command, env=self._environment, start_new_session=True)
+
+    def kill(self) -> None:
+        """End it without a word, and start another."""
+        self.__exit__()
+        self._start()
+
+    def __exit__(self, *_: object) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _one_click_each(field: Field, scene: Scene, hits: int) -> list[str]:
+    """Opens, and clicks on the one link of each mail that does two things, of mails handed over a while ago."""
+    with field.ctx.write() as session:
+        make_staff(session)
+        version = session.get_one(Sending, scene.sending_id).content_version_id
+        link = session.scalars(
+            select(TrackedLink).where(TrackedLink.content_version_id == version).order_by(TrackedLink.ordinal)
+        ).first()
+        assert link is not None
+        for ordinal in (0, 1):
+            params = {"title": f"Task {ordinal}"}
+            session.add(LinkAction(tracked_link_id=link.id, ordinal=ordinal, kind="follow_up", params=params))
+        handed_over = utc_now() - timedelta(minutes=10)
+        session.execute(
+            update(Message).where(Message.sending_id == scene.sending_id)
+            .values(state="accepted", gate_at=handed_over, accepted_at=handed_over)
+        )  # fmt: skip
+        messages = session.scalars(select(Message.id).where(Message.sending_id == scene.sending_id)).all()
+        ordinal = link.ordinal
+    keys = field.ctx.keys
+    paths = [f"/c/{tokens.track_token(keys, tokens.CLICK, message, ordinal)}" for message in messages]
+    paths += [f"/o/{tokens.track_token(keys, tokens.OPEN, message)}.gif" for message in messages]
+    return [paths[number % len(paths)] for number in range(hits)]
+
+
+def _kill_one_regularly(field: Field, role: str, kills: int, stop: threading.Event) -> None:
+    """Have a worker that is killed and replaced at random moments; the last one stays."""
+    pid = field.stable.start(role)
+    for _ in range(kills):
+        stop.wait(field.chance.uniform(0.02, 0.4))
+        field.stable.kill(pid)
+        pid = field.stable.start(role)
+
+
+def _states(field: Field) -> Counter[str]:
+    with field.ctx.read() as session:
+        return Counter(session.scalars(select(ActionRun.state)))
 
 
 @pytest.mark.parametrize("size", ["short", "long"])
