@@ -178,7 +178,8 @@ def _breakers(session: Session) -> Iterator[Family]:
         counted.add(sum(state == one for _, _, state in rows), state=one.value)
     yield counted
     canaries = Family("mailer_canaries", "Campaigns whose first share is out or watched.")
-    found = dict(session.execute(select(CanaryWatch.state, func.count()).group_by(CanaryWatch.state)).tuples().all())
+    states_of = session.execute(select(CanaryWatch.state, func.count()).group_by(CanaryWatch.state))
+    found = {state: count for state, count in states_of}
     for name in ("filling", "watching"):
         canaries.add(found.get(name, 0), state=name)
     yield canaries
