@@ -14,6 +14,7 @@ from mailer.accounts import queries as accounts
 from mailer.accounts.views import settings, signing, staff
 from mailer.actions import views as action_pages
 from mailer.assets import templates_dir
+from mailer.bounces.views import came_back, ways_in
 from mailer.bounces.views import doors as webhook_doors
 from mailer.bounces.views import reports as bounce_pages
 from mailer.campaigns.views import control, overrides, unknowns
@@ -83,7 +84,9 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     rates.pages,
     operations.pages,
     transports.pages,
+    came_back.pages,
     bounce_pages.pages,
+    ways_in.pages,
     staff_pages.suppression_pages,
     staff_pages.topic_pages,
     person_pages.objection_pages,

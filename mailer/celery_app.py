@@ -4,7 +4,7 @@ from celery import Celery
 from celery.signals import task_prerun, worker_shutting_down
 
 from mailer.actions.jobs import CALL_WEBHOOKS, RUN_DUE
-from mailer.bounces.jobs import POLL_MAILBOXES, PROCESS_CALLS, PROCESS_REPORTS
+from mailer.bounces.jobs import POLL_MAILBOXES, PROCESS_CALLS, PROCESS_REPORTS, WAKE_ADDRESSES, WATCH_PROVIDERS
 from mailer.campaigns.jobs import PREPARE, START_DUE
 from mailer.consent.jobs import EXPIRE, SEAL
 from mailer.context import Context, make_context, process_context, set_process_context
@@ -31,6 +31,8 @@ JOBS: tuple[Job, ...] = (
     PROCESS_REPORTS,
     PROCESS_CALLS,
     POLL_MAILBOXES,
+    WATCH_PROVIDERS,
+    WAKE_ADDRESSES,
     CHECK_RATES,
     SEAL,
     EXPIRE,

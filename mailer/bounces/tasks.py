@@ -2,9 +2,10 @@
 
 from celery import shared_task
 
-from mailer.bounces import calls, mailboxes, service
-from mailer.bounces.jobs import POLL_MAILBOXES, PROCESS_CALLS, PROCESS_REPORTS
+from mailer.bounces import calls, mailboxes, mistakes, service
+from mailer.bounces.jobs import POLL_MAILBOXES, PROCESS_CALLS, PROCESS_REPORTS, WAKE_ADDRESSES, WATCH_PROVIDERS
 from mailer.context import process_context
+from mailer.delivery.soft_bounces import wake_addresses as wake
 
 
 @shared_task(name=PROCESS_REPORTS.name)
@@ -23,3 +24,15 @@ def process_calls() -> None:
 def poll_mailboxes() -> None:
     """Fetch what is new from every mailbox."""
     mailboxes.poll_mailboxes(process_context())
+
+
+@shared_task(name=WATCH_PROVIDERS.name)
+def watch_providers() -> None:
+    """Find hours in which a provider was wrong."""
+    mistakes.watch_providers(process_context())
+
+
+@shared_task(name=WAKE_ADDRESSES.name)
+def wake_addresses() -> None:
+    """Give mailboxes that were full one more try."""
+    wake(process_context())

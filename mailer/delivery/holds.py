@@ -23,7 +23,7 @@ from mailer.errors import ConflictError
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.transports import PolicyRefusal as Refusal
 from mailer.schema.transports import ProviderHold
-from mailer.statuses import BatchState, HoldReason, MessageState
+from mailer.statuses import BatchState, HoldReason, MessageState, SendingState
 
 REFUSALS, WITHIN = 3, timedelta(minutes=10)
 PROVIDERS = 2
@@ -182,3 +182,34 @@ def _release(session: Session, ctx: Context, sending_id: int, providers: Iterabl
     detail = {"providers": sorted(released)}
     record_audit(session, "delivery.release_provider", by=by, subject=("sending", sending_id), detail=detail)
     return True
+
+
+def hold_provider_everywhere(session: Session, provider: str, note: str) -> int:
+    """Hold a mailbox provider's batches in every sending that runs; return in how many that is new. Audited."""
+    running = session.scalars(
+        select(Sending.id).where(Sending.state == SendingState.SENDING.value).order_by(Sending.id).with_for_update()
+    ).all()
+    fresh = [one for one in running if find_provider_hold(session, one, provider) is None]
+    for sending_id in fresh:
+        hold = {"sending_id": sending_id, "provider": provider, "reason": HoldReason.BREAKER.value, "note": note}
+        session.add(ProviderHold(**hold, held_at=utc_now()))
+    if fresh:
+        detail = {"provider": provider, "note": note, "sendings": fresh}
+        record_audit(session, "delivery.hold_provider_everywhere", actor="delivery", detail=detail)
+    return len(fresh)
+
+
+def release_provider_everywhere(session: Session, ctx: Context, provider: str, *, by: int | None = None) -> int:
+    """Let a provider's batches go again that `hold_provider_everywhere` held; return in how many sendings."""
+    held = session.scalars(
+        select(ProviderHold.sending_id).where(
+            ProviderHold.provider == provider,
+            ProviderHold.reason == HoldReason.BREAKER.value,
+            ProviderHold.released_at.is_(None),
+        )
+    ).all()
+    for sending_id in sorted(held):
+        session.get(Sending, sending_id, with_for_update=True, populate_existing=True)
+        _release(session, ctx, sending_id, [provider], by)
+    ctx.ring(session, SEND_DUE)
+    return len(held)

@@ -46,7 +46,7 @@ SECTIONS: tuple[tuple[LazyString | str, tuple[Entry, ...]], ...] = (
         _("Deliverability"),
         (
             Entry("operations.show", _("Operations"), "speedometer", ("operations.",)),
-            Entry("rates.show", _("Bounces and rates"), "activity", ("rates.", "bounces.")),
+            Entry("rates.show", _("Bounces and rates"), "activity", ("rates.", "bounces.", "came_back.", "ways_in.")),
             Entry("actions.index", _("Actions not done"), "lightning", ("actions.",)),
             Entry("suppressions.index", _("Suppressions"), "slash-circle", ("suppressions.",)),
             Entry("inbox.index", _("Inbox of the catcher"), "inbox", ("inbox.",)),

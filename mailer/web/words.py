@@ -106,6 +106,10 @@ STATE_WORDS: dict[str, StateWord] = {
     "soft": StateWord(_("Soft"), "envelope-exclamation", "warn"),
     "not_bounce": StateWord(_("No bounce"), "dash-lg"),
     "undetermined": StateWord(_("For a person"), "question-lg", "warn"),
+    "call_stored": StateWord(_("Taken"), "check2-circle", "ok"),
+    "call_repeated": StateWord(_("A repeat"), "arrow-repeat"),
+    "call_confirmed": StateWord(_("Confirmed"), "check2-circle", "ok"),
+    "call_refused": StateWord(_("Refused"), "x-octagon", "bad"),
     # who fetched
     "human": StateWord(_("Person"), "person", "ok"),
     "proxy": StateWord(_("Proxy"), "cloud", "warn"),

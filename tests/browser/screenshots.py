@@ -26,6 +26,7 @@ from tests.support.relays import make_relays
 from tests.support.signed_up import make_signed_up
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.watched import make_watched
+from tests.support.ways_in import make_ways_in
 from tests.support.webserver import serve_pages
 
 CSV = """E-post;Fornavn;Etternavn;Firma;Favourite color
@@ -52,6 +53,7 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
     clicked = make_clicked(ctx, story)
     asked, erasure = make_asked(ctx, story)
     rated = make_rates(ctx, story)
+    ways_in = make_ways_in(ctx)
     token = manage_token(ctx.keys, story.contact.id, story.topic_id)
     return {
         "sign-in": "/sign-in",
@@ -62,8 +64,19 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "imports": "/imports",
         "import-new": "/imports/new",
         "import-map": f"/imports/file/{key}",
-        "bounces": "/bounces",
-        "bounce": "/bounces/1",
+        "came-back": "/bounces",
+        "came-back-campaign": f"/bounces?campaign={story.finished.public_id}",
+        "bounces": "/bounces/reports",
+        "bounces-to-teach": "/bounces/reports?state=to_teach",
+        "bounce": "/bounces/reports/1",
+        "bounce-to-teach": f"/bounces/reports/{ways_in.strange_report}",
+        "bounce-lessons": "/bounces/reports/lessons",
+        "provider-mistakes": "/bounces/mistakes",
+        "ways-in": "/bounces/ways-in",
+        "endpoint": f"/bounces/ways-in/endpoints/{ways_in.endpoint}",
+        "endpoint-new": "/bounces/ways-in/endpoints/new",
+        "mailbox": f"/bounces/ways-in/mailboxes/{ways_in.mailbox}",
+        "mailbox-new": "/bounces/ways-in/mailboxes/new",
         "campaigns": "/campaigns",
         "campaign-setup": f"/campaigns/{story.draft.public_id}/setup",
         "campaign-template": f"/campaigns/{story.draft.public_id}/template",
