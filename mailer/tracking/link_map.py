@@ -104,8 +104,8 @@ class LinkMap:
         target = self._table.find(message_id, link)
         if target is not None or wait_seconds <= 0:
             return target
-        if self._thread is None or not self._is_fresh:
-            return None  # nobody polls, or in vain
+        if self._thread is None or (self._rounds and not self._is_fresh):
+            return None  # nobody polls, or in vain; a process that has just started waits for its first poll
         with self._changed:
             self._missed.add(message_id)
             self._wake.set()

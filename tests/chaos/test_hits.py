@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Self
@@ -84,7 +84,7 @@ def test_what_was_answered_is_in_the_database_once(
         with server("durable", {**os.environ, **environment}) as (port, _):
             wait_for("the links", lambda: _knows_links(port, sorted({path for path in paths if "/c/" in path})))
             readers, stop = Readers(port), threading.Event()
-            killer = threading.Thread(target=_kill_one_regularly, args=(field, "ingest", kills, stop))
+            killer = threading.Thread(target=_kill_regularly, args=(field, ("ingest",), kills, stop))
             killer.start()
             reading = threading.Thread(target=lambda: asyncio.run(readers.read(paths, connections)))
             with _paused(field, request):
@@ -132,12 +132,8 @@ def test_kills_of_web_ingester_and_worker_lose_and_double_nothing(new_field: Ope
         with Web({**os.environ, **environment}) as web:
             wait_for("the links", lambda: _knows_links(web.port, [path for path in paths if "/c/" in path]), 30)
             readers, stop = Readers(web.port), threading.Event()
-            killers = [
-                threading.Thread(target=_kill_one_regularly, args=(field, "ingest", kills, stop)),
-                threading.Thread(target=_kill_one_regularly, args=(field, "act", kills, stop)),
-            ]
-            for killer in killers:
-                killer.start()
+            killer = threading.Thread(target=_kill_regularly, args=(field, ("ingest", "act"), 2 * kills, stop))
+            killer.start()
             reading = threading.Thread(target=lambda: asyncio.run(readers.read(paths, 40)))
             reading.start()
             for _ in range(web_kills):
@@ -145,8 +141,7 @@ def test_kills_of_web_ingester_and_worker_lose_and_double_nothing(new_field: Ope
                 web.kill()
             reading.join(120)
             assert not reading.is_alive()
-            for killer in killers:
-                killer.join(kills * 0.6 + 20)
+            killer.join(kills * 1.2 + 20)
             wait_for("every hit", lambda: _count(field) >= len(readers.answered), 60, lambda: _count(field))
         wait_for("an empty spool", lambda: not list_segments(field.ctx.settings.spool_dir), 30)
         wait_for("every action", lambda: _states(field).keys() <= {"done"}, 60, lambda: _states(field))
@@ -217,13 +212,17 @@ def _one_click_each(field: Field, scene: Scene, hits: int) -> list[str]:
     return [paths[number % len(paths)] for number in range(hits)]
 
 
-def _kill_one_regularly(field: Field, role: str, kills: int, stop: threading.Event) -> None:
-    """Have a worker that is killed and replaced at random moments; the last one stays."""
-    pid = field.stable.start(role)
-    for _ in range(kills):
-        stop.wait(field.chance.uniform(0.02, 0.4))
-        field.stable.kill(pid)
-        pid = field.stable.start(role)
+def _kill_regularly(field: Field, roles: Sequence[str], kills: int, stop: threading.Event) -> None:
+    """Have a worker of each role, one of which is killed and replaced at random moments; the last ones stay.
+
+    One thread for all: the stable takes orders one at a time.
+    """
+    pids = {role: field.stable.start(role) for role in roles}
+    for number in range(kills):
+        stop.wait(field.chance.uniform(0.02, 0.4) / len(roles))
+        role = roles[number % len(roles)]
+        field.stable.kill(pids[role])
+        pids[role] = field.stable.start(role)
 
 
 def _states(field: Field) -> Counter[str]:
