@@ -30,13 +30,14 @@ _LIVE = (SendingState.SENDING.value,)
 
 
 def count_due(ctx: Context, *, is_paced: bool = True, only: int | None = None) -> list[int]:
-    """Count every sending whose time has come, all of them where `is_paced` is off, `only` one; return their ids."""
+    """Count every sending whose time has come, all of them where `is_paced` is off, or `only` one.
+
+    Return the ids of those whose figures are others than before.
+    """
     query = _due(utc_now(), is_paced=is_paced)
     with ctx.read() as session:
         due = session.execute(query if only is None else query.where(Sending.id == only)).all()
-    for sending_id, sending, domain in due:
-        _count(ctx, sending_id, sending, domain)
-    return [sending_id for sending_id, _, _ in due]
+    return [sending_id for sending_id, sending, email in due if _count(ctx, sending_id, sending, email)]
 
 
 def _due(now: datetime, *, is_paced: bool) -> Select[int, Sending, str]:
@@ -56,7 +57,7 @@ def _due(now: datetime, *, is_paced: bool) -> Select[int, Sending, str]:
     return query
 
 
-def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> None:
+def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> bool:
     began = time.monotonic()
     now = utc_now()
     with ctx.read() as session:
@@ -73,6 +74,7 @@ def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> 
             session.add(look)
         look.looked_at, look.took_ms, look.next_at = now, round(took.total_seconds() * 1000), _next(sending, now, took)
         look.waiting, look.unknown = counted.waiting, counted.unknown
+    return is_news
 
 
 def _next(sending: Sending, now: datetime, took: timedelta) -> datetime | None:

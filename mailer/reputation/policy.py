@@ -55,6 +55,9 @@ class Counts:
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
+    def __sub__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, one.name) - getattr(other, one.name) for one in fields(self)))
+
     def part_of(self, figure: Figure) -> tuple[int, int]:
         """Return how many, and of how many (FEATURES B6)."""
         match figure:

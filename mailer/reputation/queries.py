@@ -40,67 +40,72 @@ def load_limits(session: Session) -> Limits:
     )
 
 
-@dataclass(frozen=True)
-class Line:
-    """Counts of a sending's mails to one mailbox provider in a window."""
-
-    sending_id: int
-    domain: str
-    provider: str
-    window: Window
-    counts: Counts
-
-    def is_in(self, scope: str, key: str) -> bool:
-        """Whether it belongs to a scope; an empty scope is everything."""
-        own = {"": "", "sending": str(self.sending_id), "domain": self.domain, "provider": self.provider}
-        return own[scope] == key
-
-
-@dataclass(frozen=True)
+@dataclass
 class Rolling:
-    """Counts in the three windows, of everything that went out in the last 30 days."""
+    """Counts in the three windows, of everything that went out in the last 30 days, by scope and key.
 
-    lines: Sequence[Line] = ()
+    `parts` are those of each sending within a domain or provider; the scope of everything is empty.
+    """
+
+    whole: dict[tuple[str, str], dict[Window, Counts]]
+    parts: dict[tuple[str, str, int], dict[Window, Counts]]
 
     def of(self, scope: str = "", key: str = "", *, but: int | None = None) -> Windows:
         """Return the windows of a scope, of everything for none; empty where nothing was sent. `but`: without it."""
-        found: dict[Window, Counts] = {}
-        for line in self.lines:
-            if line.is_in(scope, key) and line.sending_id != but:
-                found[line.window] = found.get(line.window, Counts()) + line.counts
-        return found
+        found = self.whole.get((scope, key), {})
+        left_out = self.parts.get((scope, key, but or 0), {})
+        return {window: counts - left_out.get(window, Counts()) for window, counts in found.items()}
 
     def keys(self, scope: str) -> list[str]:
         """Return the keys of a scope by name."""
-        names = {"sending": "sending_id", "domain": "domain", "provider": "provider"}
-        return sorted({str(getattr(line, names[scope])) for line in self.lines})
+        return sorted(key for name, key in self.whole if name == scope)
 
     def sendings_of(self, scope: str, key: str) -> set[int]:
-        """Return the sendings of a scope."""
-        return {line.sending_id for line in self.lines if line.is_in(scope, key)}
+        """Return the sendings of a domain or provider."""
+        return {sending_id for name, one, sending_id in self.parts if (name, one) == (scope, key)}
 
 
 def load_rolling(session: Session, now: datetime) -> Rolling:
     """Return the counts of everything that went out in the last 30 days."""
-    return Rolling(tuple(_iter_counts(session, now)))
-
-
-def _iter_counts(session: Session, now: datetime) -> Iterator[Line]:
-    starts = {window: _slot_start(now - span) for window, span in SPANS.items()}
-    sums = [
-        func.sum(case((RateSlot.slot >= starts[window], column), else_=0)) for window in Window for column in _COLUMNS
-    ]
-    rows = session.execute(
-        select(RateSlot.sending_id, RateLook.domain, RateSlot.provider, *sums)
-        .join(RateLook, RateLook.sending_id == RateSlot.sending_id)
-        .where(RateSlot.slot >= starts[Window.MONTH])
-        .group_by(RateSlot.sending_id, RateLook.domain, RateSlot.provider)
+    sums: dict[tuple[str, str], dict[Window, list[int]]] = {}
+    parts: dict[tuple[str, str, int], dict[Window, list[int]]] = {}
+    for sending_id, domain, provider, window, figures in _iter_figures(session, now):
+        for scope, key in (("", ""), ("sending", str(sending_id)), ("domain", domain), ("provider", provider)):
+            _add(sums.setdefault((scope, key), {}), window, figures)
+            if scope in ("domain", "provider"):
+                _add(parts.setdefault((scope, key, sending_id), {}), window, figures)
+    return Rolling(
+        {place: {window: Counts(*row) for window, row in rows.items()} for place, rows in sums.items()},
+        {place: {window: Counts(*row) for window, row in rows.items()} for place, rows in parts.items()},
     )
-    width = len(_COLUMNS)
-    for sending_id, domain, provider, *figures in rows:
-        for place, window in enumerate(Window):
-            part = tuple(int(figure or 0) for figure in figures[place * width : (place + 1) * width])
-            yield Line(sending_id, domain, provider, window, _counts(provider, part))
+
+
+def _add(rows: dict[Window, list[int]], window: Window, figures: _Row) -> None:
+    row = rows.get(window)
+    if row is None:
+        rows[window] = list(figures)
+    else:
+        for place, figure in enumerate(figures):
+            row[place] += figure
+
+
+def _iter_figures(session: Session, now: datetime) -> Iterator[tuple[int, str, str, Window, _Row]]:
+    """Yield the figures of each sending, domain and provider in each window; recent slots are read by their index."""
+    starts = {window: _slot_start(now - span) for window, span in SPANS.items()}
+    hour = [func.sum(case((RateSlot.slot >= starts[Window.HOUR], column), else_=0)) for column in _COLUMNS]
+    whole = [func.sum(column) for column in _COLUMNS]
+    for windows, columns in (((Window.MONTH,), whole), ((Window.DAY, Window.HOUR), [*whole, *hour])):
+        rows = session.execute(
+            select(RateSlot.sending_id, RateLook.domain, RateSlot.provider, *columns)
+            .join(RateLook, RateLook.sending_id == RateSlot.sending_id)
+            .where(RateSlot.slot >= starts[windows[0]])
+            .group_by(RateSlot.sending_id, RateLook.domain, RateSlot.provider)
+        )
+        for sending_id, domain, provider, *sums in rows:
+            for place, window in enumerate(windows):
+                part = tuple(map(int, sums[place * len(_COLUMNS) : (place + 1) * len(_COLUMNS)]))
+                if any(part):
+                    yield sending_id, domain, provider, window, _figures(provider, part)
 
 
 def list_days(session: Session, now: datetime, *, days: int = 30) -> list[tuple[date, Counts]]:
@@ -147,21 +152,16 @@ def _slot_start(moment: datetime) -> datetime:
     return moment - timedelta(seconds=moment.timestamp() % 300)
 
 
-def _counts(provider: str, row: _Row) -> Counts:
+def _figures(provider: str, row: _Row) -> _Row:
+    """Return the columns of a row as the fields of Counts."""
     transmitted, accepted, deferred, hard, soft, later, complaints, unsubscribed = row
     delivered = accepted - later
-    is_silent = provider in REPORTS_NONE
-    return Counts(
-        transmitted,
-        accepted,
-        deferred,
-        hard,
-        soft,
-        delivered,
-        0 if is_silent else delivered,
-        0 if is_silent else complaints,
-        unsubscribed,
-    )
+    reporting, told = (0, 0) if provider in REPORTS_NONE else (delivered, complaints)
+    return transmitted, accepted, deferred, hard, soft, delivered, reporting, told, unsubscribed
+
+
+def _counts(provider: str, row: _Row) -> Counts:
+    return Counts(*_figures(provider, row))
 
 
 # ------------------------------------------------------------------ the breaker

@@ -31,6 +31,8 @@ from mailer.statuses import BreakerState, SendingClass, SendingState
 
 log = get_logger("reputation")
 Scope = tuple[str, str]
+EVERY_MINUTE = 4
+"""Without news, figures are judged in the first seconds of a minute only: ticks come every three."""
 MANY_PROVIDERS = "other"
 """All mailbox providers but the four great ones: one of them says nothing about the others."""
 
@@ -50,16 +52,19 @@ def look_after(ctx: Context) -> None:
     watched = list_watched(ctx)
     for sending_id in watched:
         count_due(ctx, is_paced=False, only=sending_id)
-    check_rates(ctx)
+    check_rates(ctx, is_certain=bool(watched))
     watch_canaries(ctx, watched)
 
 
-def check_rates(ctx: Context, *, is_paced: bool = True) -> dict[Scope, BreakerState]:
+def check_rates(ctx: Context, *, is_paced: bool = True, is_certain: bool = False) -> dict[Scope, BreakerState]:
     """Count what is due, judge every scope, and return the breakers that changed now, by scope and key.
 
-    Safe to repeat, by any number of processes at once. `is_paced` off: count everything, whatever it costs.
+    Safe to repeat, by any number of processes at once. `is_paced` off: count everything, whatever it costs;
+    `is_certain`: judge also where nothing new was counted.
     """
-    count_due(ctx, is_paced=is_paced)
+    news = count_due(ctx, is_paced=is_paced)
+    if is_paced and not (news or is_certain) and utc_now().second >= EVERY_MINUTE:
+        return {}
     with ctx.read() as session:
         verdicts = list(_judge_all(session))
     changed: dict[Scope, BreakerState] = {}
