@@ -322,7 +322,7 @@ def _insert(session: Session, table: type[Base]) -> Insert:
 
 def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
     if event.proves_acceptance:
-        _resolve_unknown(event, message)
+        resolve_unknown(message, event.at)
     if event.kind is EventKind.HARD_BOUNCE:
         _suppress_hard(session, event, message)
     elif event.kind is EventKind.SOFT_BOUNCE and message.address_id is not None:
@@ -331,14 +331,14 @@ def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
         _change_consent(session, event, message)
 
 
-def _resolve_unknown(event: DeliveryEvent, message: Message) -> None:
-    """What happened later proves that an unknown message was accepted."""
+def resolve_unknown(message: Message, at: datetime) -> None:
+    """What happened later, at a time, proves that an unknown message was accepted."""
     if message.state == MessageState.QUEUED and message.gate_at is None:
         return  # nothing of it ever left
     becomes = next_status(MessageState(message.state), Fact.EVIDENCE)
     if becomes is MessageState.ACCEPTED and message.state != becomes:
         message.state, message.reason = MessageState.ACCEPTED.value, "by_evidence"
-        message.accepted_at = message.gate_at or event.at
+        message.accepted_at = message.gate_at or at
 
 
 def _note_engagement(session: Session, events: Iterable[DeliveryEvent], messages: dict[int, Message]) -> None:

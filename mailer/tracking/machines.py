@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from mailer.statuses import HitClass
 from mailer.tracking.evidence import FILTERS
@@ -37,6 +38,7 @@ _DISPLAY_PROXIES = re.compile(r"googleimageproxy|ggpht\.com|yahoomailproxy", re.
 # Gmail's prefetch agent claims to be this one browser, and Apple's mail privacy no browser at all.
 _GMAIL_PREFETCH = "Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0"
 _APPLE_PRIVACY = "Mozilla/5.0"
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,19 @@ class Rule:
     holds: Callable[[Hit, str], bool] | None = None
 
 
-def _is_scanner(_: Hit, agent: str) -> bool:
+@lru_cache(_REMEMBERED)
+def _names_scanner(agent: str) -> bool:
     return not agent or bool(_SCANNERS.search(agent))
+
+
+@lru_cache(_REMEMBERED)
+def _names_proxy(agent: str) -> bool:
+    return bool(_DISPLAY_PROXIES.search(agent))
 
 
 def _is_fetched_ahead(hit: Hit, agent: str) -> bool:
     """Image proxies and prefetches follow no link for a person."""
-    return (
-        hit.is_prefetch or agent == _APPLE_PRIVACY or _GMAIL_PREFETCH in agent or bool(_DISPLAY_PROXIES.search(agent))
-    )
+    return hit.is_prefetch or agent == _APPLE_PRIVACY or _GMAIL_PREFETCH in agent or _names_proxy(agent)
 
 
 MACHINE, PROXY, HUMAN = HitClass.MACHINE, HitClass.PROXY, HitClass.HUMAN
@@ -101,7 +107,7 @@ RULES: tuple[Rule, ...] = (
     Rule("too_fast", MACHINE, "both", f"less than {TOO_FAST.seconds} seconds after hand-over",
          lambda hit, _: hit.sent_at is not None and hit.at - hit.sent_at < TOO_FAST),
     Rule("scanner", MACHINE, "both", "the user agent names a scanner, robot, library or monitor, or is empty",
-         _is_scanner),
+         lambda _, agent: _names_scanner(agent)),
     Rule("filter_network", MACHINE, "both", "from an address of a service that filters mail: nobody reads there",
          lambda hit, _: hit.network in FILTERS),
     Rule("many_links", MACHINE, "click",
@@ -119,7 +125,7 @@ RULES: tuple[Rule, ...] = (
     Rule("prefetch", PROXY, "open", "the request says that nobody looks (Sec-Purpose)",
          lambda hit, _: hit.is_prefetch),
     Rule("via_proxy", HUMAN, "open", "through Gmail's or Yahoo's proxy, which fetches on display: a person, no device",
-         lambda _, agent: bool(_DISPLAY_PROXIES.search(agent))),
+         lambda _, agent: _names_proxy(agent)),
 )  # fmt: skip
 """In order of weight: the first that holds decides the class; others of that class that hold are reasons, too."""
 _SINGLE = {
@@ -151,6 +157,8 @@ def judge_hit(hit: Hit) -> HitVerdict:
 
 def judge_mail(hits: Sequence[Hit]) -> list[HitVerdict]:
     """Return the verdicts of all hits of one mail, in the order given; their order does not matter."""
+    if len(hits) == 1:
+        return [judge_hit(hits[0])]
     together: dict[int, list[str]] = defaultdict(list)
     for word, indexes in zip(_GROUP_WORDS, (_find_bursts(hits), _find_after_head(hits), find_order(hits)), strict=True):
         for index in indexes:

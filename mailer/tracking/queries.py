@@ -48,6 +48,9 @@ class MessageFacts:
     contact_id: int | None
     version_id: int
     sent_at: datetime | None
+    sending_id: int
+    address_id: int | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,11 @@ def find_recipient(session: Session, message_id: int) -> str | None:
 def facts_of_messages(session: Session, message_ids: Iterable[int]) -> dict[int, MessageFacts]:
     """Return what is known of messages, by id; those that do not exist are left out."""
     sent_at = func.coalesce(Message.accepted_at, Message.gate_at)
-    query = select(Message.id, Message.contact_id, Sending.content_version_id, sent_at).join(
-        Sending, Sending.id == Message.sending_id
-    )
+    columns = (
+        Message.id, Message.contact_id, Sending.content_version_id, sent_at, Message.sending_id, Message.address_id,
+        Message.state,
+    )  # fmt: skip
+    query = select(*columns).join(Sending, Sending.id == Message.sending_id)
     rows = session.execute(query.where(is_among(session, Message.id, sorted(set(message_ids)))))
     return {row[0]: MessageFacts(*row) for row in rows}
 

@@ -18,13 +18,13 @@ from mailer import tokens
 from mailer.actions.service import Click, schedule_actions, void_actions
 from mailer.context import Context
 from mailer.database import allocate_ids, insert_rows, stored_instant
-from mailer.delivery.events import DeliveryEvent
-from mailer.delivery.service import apply_events, revise_hits
+from mailer.delivery.hits import HitFact, record_hits
+from mailer.delivery.service import revise_hits
 from mailer.errors import ConflictError
 from mailer.schema.tracking import Hit as HitRow
 from mailer.schema.tracking import SpoolPosition
 from mailer.segments.chosen import is_among
-from mailer.statuses import EventKind, HitClass
+from mailer.statuses import HitClass
 from mailer.tracking import queries
 from mailer.tracking.evidence import Agent, cut_ip, find_network, read_agent
 from mailer.tracking.machines import HEAD_SPAN, RULES_VERSION, Hit, HitVerdict, judge_mail
@@ -82,7 +82,7 @@ def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, file: str, start
         judged = _judge(session, known, pairs)
         stored = _insert_hits(session, judged.new, keeps_ip=get_limit(session, "keep_ip_days") > 0)
         _revise(session, known, judged, stored)
-        apply_events(session, [event for hit in stored if (event := _event(hit, known)) is not None])
+        record_hits(session, [_fact(hit, known) for hit in stored if hit.method != "HEAD"])
         _schedule(session, known, stored)
         return len(stored)
 
@@ -310,20 +310,23 @@ def acts(link: LinkRow, hit: StoredHit) -> bool:
 # ------------------------------------------------------------------ what follows
 
 
-def _event(hit: StoredHit, known: Known) -> DeliveryEvent | None:
+def _fact(hit: StoredHit, known: Known) -> HitFact:
     """Return what delivery is told; HEAD changes nothing beyond the log of hits."""
-    if hit.method == "HEAD":
-        return None
-    link = known.link_of(hit.message_id, hit.link) if hit.is_click else None
-    return DeliveryEvent(
-        message_id=hit.message_id,
-        kind=EventKind.CLICK if hit.is_click else EventKind.OPEN,
-        at=hit.at,
-        dedupe_key=hit.dedupe_key,
-        hit_class=HitClass(hit.hit_class),
-        link=link.id if link else None,
-        reason=hit.reason.partition(" ")[0] or ("confirmed" if hit.kind == "confirm" else ""),
-        detail={"user_agent": hit.user_agent[:200], "method": hit.method},
+    facts, is_click = known.messages[hit.message_id], hit.kind != "open"
+    link = known.link_of(hit.message_id, hit.link) if is_click else None
+    return HitFact(
+        hit.dedupe_key,
+        hit.message_id,
+        facts.sending_id,
+        facts.contact_id,
+        facts.address_id,
+        facts.state,
+        is_click,
+        hit.at,
+        hit.hit_class,
+        link.id if link else None,
+        hit.reason.partition(" ")[0] or ("confirmed" if hit.kind == "confirm" else ""),
+        {"user_agent": hit.user_agent[:200], "method": hit.method} if hit.user_agent else {"method": hit.method},
     )
 
 

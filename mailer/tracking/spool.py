@@ -20,7 +20,7 @@ from mailer.errors import ConflictError
 
 SEGMENT_BYTES = 32 * 1024 * 1024
 _SUFFIX = ".hits"
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 class _Turn:
@@ -150,7 +150,7 @@ class Segment:
         return self.path.name
 
     def read(self, offset: int) -> bytes:
-        """Return up to 256 KiB from `offset`; the last record in it may be torn."""
+        """Return up to 1 MiB from `offset`; the last record in it may be torn."""
         with self.path.open("rb") as file:
             file.seek(offset)
             return file.read(_READ_BYTES)
