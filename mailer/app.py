@@ -26,7 +26,8 @@ from mailer.content import views as designs
 from mailer.context import Context
 from mailer.delivery.views import browser, transports
 from mailer.delivery.views import domains as domain_pages
-from mailer.followups import views as followup_views
+from mailer.followups.views import sharing as sharing_pages
+from mailer.followups.views import tasks as followup_views
 from mailer.forms.views import editor as form_editor
 from mailer.forms.views import public_pages as form_pages
 from mailer.forms.views import staff_pages as form_staff
@@ -80,6 +81,7 @@ ADMIN_PAGES: tuple[Blueprint, ...] = (
     segment_members.pages,
     contact.pages,
     followup_views.pages,
+    sharing_pages.pages,
     designs.pages,
     rates.pages,
     operations.pages,

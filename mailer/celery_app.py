@@ -11,6 +11,7 @@ from mailer.context import Context, make_context, process_context, set_process_c
 from mailer.delivery.jobs import CHECK_DOMAINS, REAP, SEND_DUE, WATCH_RELAYS
 from mailer.forms.jobs import HANDLE, TIDY
 from mailer.jobs import EXPIRES_SECONDS, Job, Queue, celery_config, stop_soon
+from mailer.notices.jobs import TELL_STAFF
 from mailer.privacy.jobs import ERASE, RETAIN
 from mailer.reputation.jobs import CHECK_RATES
 from mailer.segments.jobs import LOOK, LOOK_DUE, RUN_BULK
@@ -41,6 +42,7 @@ JOBS: tuple[Job, ...] = (
     RUN_BULK,
     HANDLE,
     TIDY,
+    TELL_STAFF,
     ERASE,
     RETAIN,
 )

@@ -358,6 +358,15 @@ class FollowUpKind(StrEnum):
     MEETING = "meeting"
 
 
+class TaskMail(StrEnum):
+    """Which mails about follow-up tasks a member of staff wants."""
+
+    EACH = "each"
+    """For each new task, within a minute, and every working morning."""
+    DAILY = "daily"
+    NONE = "none"
+
+
 class FollowUpOutcome(StrEnum):
     """What came of a follow-up task; a task may also be done without one."""
 

@@ -2,6 +2,7 @@
 import htmx from 'htmx.org/dist/htmx.esm.js';
 import { Collapse, Dropdown, Offcanvas, Tooltip } from '@tabler/core/dist/js/tabler.esm.min.js';
 import './rules.js';
+import './tasks.js';
 
 window.htmx = htmx;
 void Collapse; void Dropdown; void Offcanvas; void Tooltip;

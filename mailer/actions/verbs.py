@@ -19,12 +19,15 @@ from mailer.contacts.bulk import ensure_tags
 from mailer.context import Context
 from mailer.errors import ConflictError, NotFoundError
 from mailer.followups import service as followups
+from mailer.followups.rules import find_calendar
 from mailer.followups.service import TaskSpec
 from mailer.schema.consent import Topic
 from mailer.segments import members
 from mailer.segments.bulk.fields import find_field, read_value
 from mailer.statuses import ActionKind
 from mailer.workspace.queries import get_workspace
+
+_GROUP = "group:"
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,15 @@ def _subscribe(session: Session, _: Context, verb: Verb, contact_id: int) -> Non
 
 def _follow_up(session: Session, ctx: Context, verb: Verb, contact_id: int) -> None:
     params = verb.params
+    owner = str(params.get("owner", "contact_owner"))
     today = ctx.clock.today(get_workspace(session).timezone)
     task = TaskSpec(
         title=str(params["title"]),
-        due_on=followups.add_working_days(today, int(params.get("due_working_days", 1))),
+        due_on=find_calendar(session).add_working_days(today, int(params.get("due_working_days", 1))),
         kind=str(params.get("kind", "to_do")),
         note=str(params.get("note", "")),
-        owner_id=_owner_id(session, str(params.get("owner", "contact_owner"))),
+        owner_id=_owner_id(session, owner),
+        group=owner.removeprefix(_GROUP) if owner.startswith(_GROUP) else "",
         source=verb.cause,
         tracked_link_id=verb.tracked_link_id,
     )
@@ -101,7 +106,7 @@ def _follow_up(session: Session, ctx: Context, verb: Verb, contact_id: int) -> N
 
 
 def _owner_id(session: Session, owner: str) -> int | None:
-    """Return a named owner; None for `contact_owner`, or for somebody who has left: the chain decides."""
+    """Return a named owner; None for `contact_owner`, a group, or somebody who has left: the chain decides."""
     if "@" not in owner:
         return None
     staff = accounts.find_staff(session, owner)

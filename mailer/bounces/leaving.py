@@ -16,7 +16,8 @@ from mailer.consent.preferences import unsubscribe_by_mail
 from mailer.contacts.queries import list_by_email
 from mailer.context import Context
 from mailer.errors import UntrustedRequestError
-from mailer.followups.service import TaskSpec, add_working_days, create_for_contact
+from mailer.followups.rules import find_calendar
+from mailer.followups.service import TaskSpec, create_for_contact
 from mailer.schema.bounces import BounceReport
 from mailer.schema.delivery import Message as SentMessage
 from mailer.statuses import Verdict
@@ -57,7 +58,7 @@ def ask_a_person(session: Session, ctx: Context, report: BounceReport, parsed: P
     task = TaskSpec(
         title="Asked by mail to be left alone: read it, then record the objection",
         note=f"Report {report.id}: {report.diagnostic}"[:500],
-        due_on=add_working_days(today, 1),
+        due_on=find_calendar(session).add_working_days(today, 1),
         source=TASK_SOURCE,
     )
     return create_for_contact(session, contact_id, task, dedupe_key=f"reply:{report.id}")

@@ -9,7 +9,7 @@ from mailer.cli.output import json_option, print_lines, print_mapping, telling_e
 from mailer.cli.session import opened
 from mailer.errors import NotFoundError
 from mailer.followups import queries
-from mailer.followups.service import add_working_days
+from mailer.followups.rules import find_calendar
 from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
 from mailer.segments.queries import get_segment
 from mailer.statuses import BulkKind, FollowUpStatus
@@ -27,9 +27,10 @@ def followups() -> None:
 @telling_errors
 def list_followups(*, status: str, as_json: bool) -> None:
     """List tasks by due date."""
+    wanted = queries.Filter(status=FollowUpStatus(status))
     with opened() as ctx, ctx.read() as session:
         after = None
-        while lines := queries.list_follow_ups(session, status=FollowUpStatus(status), after=after, limit=500):
+        while lines := queries.list_follow_ups(session, wanted, after=after, limit=500):
             print_lines(
                 (
                     {
@@ -72,11 +73,12 @@ def create(
             segment = get_segment(session, name)
             staff = find_staff(session, owner) if owner else None
             today = ctx.clock.today(get_workspace(session).timezone)
+            calendar = find_calendar(session)
         if owner and staff is None:
             raise NotFoundError(f"no user has the address {owner}", mend="list them: mailer users list")
         params = {
             "title": title,
-            "due_on": (due.date() if due else add_working_days(today, 2)).isoformat(),
+            "due_on": (due.date() if due else calendar.add_working_days(today, 2)).isoformat(),
             "owner": str(staff.id) if staff else "chain",
             "per": "company" if per_company else "contact",
             "once": once,

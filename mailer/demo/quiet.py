@@ -2,7 +2,7 @@
 
 from mailer.accounts.queries import find_staff
 from mailer.demo.stage import Stage
-from mailer.followups.service import add_working_days
+from mailer.followups.calendar import Calendar
 from mailer.segments import service as segments
 from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
 from mailer.statuses import BulkKind, SegmentOperation
@@ -24,7 +24,7 @@ def call_quiet_customers(stage: Stage) -> int:
     params = {
         "title": TITLE,
         "kind": "call",
-        "due_on": add_working_days(today, 3).isoformat(),
+        "due_on": Calendar().add_working_days(today, 3).isoformat(),
         "owner": str(seller.id) if seller else "chain",
         "once": "demo",
     }

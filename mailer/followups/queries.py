@@ -1,17 +1,23 @@
 """Reads of follow-up tasks. Never commits."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFoundError
 from mailer.schema.accounts import Staff
+from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Company, Contact
+from mailer.schema.content import TrackedLink
+from mailer.schema.delivery import Sending
 from mailer.schema.followups import FollowUp
 from mailer.statuses import FollowUpStatus
+
+_OWNER_NAME = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
 
 
 @dataclass(frozen=True)
@@ -24,48 +30,101 @@ class FollowUpLine:
     owner: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which tasks; what is None does not matter. `group`: its members own them; `due_by`: due then or before."""
+
+    status: FollowUpStatus = FollowUpStatus.OPEN
+    owner_id: int | None = None
+    group: str | None = None
+    campaign_id: int | None = None
+    link_id: int | None = None
+    due_by: date | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what a task must be."""
+        wanted: list[ColumnElement[bool]] = [FollowUp.status == self.status.value]
+        if self.owner_id is not None:
+            wanted.append(FollowUp.owner_id == self.owner_id)
+        if self.group is not None:
+            wanted.append(FollowUp.owner_id.in_(select(Staff.id).where(Staff.group_name == self.group)))
+        if self.campaign_id is not None:
+            wanted.append(FollowUp.tracked_link_id.in_(_links_of(self.campaign_id)))
+        if self.link_id is not None:
+            wanted.append(FollowUp.tracked_link_id == self.link_id)
+        if self.due_by is not None:
+            wanted.append(FollowUp.due_on <= self.due_by)
+        return wanted
+
+
+def _links_of(campaign_id: int) -> Select[int]:
+    return (
+        select(TrackedLink.id)
+        .join(Sending, Sending.content_version_id == TrackedLink.content_version_id)
+        .join(Campaign, Campaign.sending_id == Sending.id)
+        .where(Campaign.id == campaign_id)
+    )
+
+
 def list_follow_ups(
-    session: Session,
-    *,
-    owner_id: int | None = None,
-    status: FollowUpStatus = FollowUpStatus.OPEN,
-    after: tuple[date, int] | None = None,
-    limit: int = 50,
+    session: Session, wanted: Filter | None = None, *, after: tuple[date, int] | None = None, limit: int = 50
 ) -> list[FollowUpLine]:
     """Return tasks by due date, in keyset pages: pass the last line's (due_on, id) as `after`."""
-    query = (
-        select(FollowUp, Contact, Company.name, func.coalesce(func.nullif(Staff.name, ""), Staff.email))
-        .join(Contact, Contact.id == FollowUp.contact_id)
-        .outerjoin(Company, Company.id == Contact.company_id)
-        .join(Staff, Staff.id == FollowUp.owner_id)
-        .where(FollowUp.status == status.value)
-        .order_by(FollowUp.due_on, FollowUp.id)
-        .limit(limit)
-    )
-    if owner_id is not None:
-        query = query.where(FollowUp.owner_id == owner_id)
+    query = _lines().where(*(wanted or Filter()).conditions()).order_by(FollowUp.due_on, FollowUp.id).limit(limit)
     if after is not None:
         due_on, task_id = after
         query = query.where((FollowUp.due_on > due_on) | ((FollowUp.due_on == due_on) & (FollowUp.id > task_id)))
-    return [
-        FollowUpLine(task, contact, company or "", owner) for task, contact, company, owner in session.execute(query)
-    ]
+    return [FollowUpLine(*row) for row in session.execute(query)]
 
 
-def count_open(session: Session, today: date, *, owner_id: int | None = None) -> tuple[int, int]:
-    """Return how many tasks are open and how many of them are due today or overdue."""
-    query = select(func.count(), func.count().filter(FollowUp.due_on <= today)).where(
-        FollowUp.status == FollowUpStatus.OPEN.value
+def get_line(session: Session, public_id: uuid.UUID) -> FollowUpLine:
+    """Return a task as lists show it, or raise NotFoundError."""
+    row = session.execute(_lines().where(FollowUp.public_id == public_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("no such follow-up task")
+    return FollowUpLine(*row)
+
+
+def _lines() -> Select[FollowUp, Contact, str, str]:
+    return (
+        select(FollowUp, Contact, func.coalesce(Company.name, ""), _OWNER_NAME)
+        .join(Contact, Contact.id == FollowUp.contact_id)
+        .outerjoin(Company, Company.id == Contact.company_id)
+        .join(Staff, Staff.id == FollowUp.owner_id)
     )
-    if owner_id is not None:
-        query = query.where(FollowUp.owner_id == owner_id)
-    total, due = session.execute(query).one()
+
+
+def count_open(session: Session, today: date, wanted: Filter | None = None) -> tuple[int, int]:
+    """Return how many tasks are open and how many of them are due today or overdue."""
+    query = select(func.count(), func.count().filter(FollowUp.due_on <= today))
+    total, due = session.execute(query.where(*(wanted or Filter()).conditions())).one()
     return total, due
 
 
-def get_follow_up(session: Session, public_id: uuid.UUID) -> FollowUp:
-    """Return a task or raise NotFoundError."""
-    task = session.scalars(select(FollowUp).where(FollowUp.public_id == public_id)).one_or_none()
-    if task is None:
-        raise NotFoundError("no such follow-up task")
-    return task
+@dataclass(frozen=True)
+class Origin:
+    """A link of a campaign that made tasks."""
+
+    campaign_id: int
+    campaign: str
+    link_id: int
+    link: str
+
+
+def list_origins(session: Session, *, limit: int = 100) -> Sequence[Origin]:
+    """Return the links whose clicks made tasks, those of the newest campaigns first."""
+    made = select(FollowUp.id).where(FollowUp.tracked_link_id == TrackedLink.id).exists()
+    query = (
+        select(
+            Campaign.id,
+            Campaign.name,
+            TrackedLink.id,
+            func.coalesce(func.nullif(TrackedLink.label, ""), TrackedLink.url),
+        )
+        .join(Sending, Sending.id == Campaign.sending_id)
+        .join(TrackedLink, TrackedLink.content_version_id == Sending.content_version_id)
+        .where(made)
+        .order_by(Campaign.id.desc(), TrackedLink.ordinal)
+        .limit(limit)
+    )
+    return [Origin(*row) for row in session.execute(query)]

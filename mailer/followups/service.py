@@ -1,37 +1,39 @@
-"""Create, assign and close tasks. A task always has an owner (FEATURES F2)."""
+"""Create, close, move and hand over tasks. A task always has an owner (FEATURES F2)."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError, Problem
-from mailer.followups import queries
+from mailer.errors import InputError, NotFoundError, Problem
+from mailer.followups.assignment import assign_owners
+from mailer.followups.rules import Rules, save_rules
+from mailer.followups.telling import choose_mode
 from mailer.ids import new_public_id
 from mailer.schema.accounts import Staff
-from mailer.schema.contacts import Company, Contact
 from mailer.schema.followups import FOLLOW_UP_KINDS, OUTCOMES, FollowUp
-from mailer.statuses import FollowUpStatus, Role
+from mailer.statuses import FollowUpStatus, TaskMail
 
-_MONDAY_TO_FRIDAY = 5
 _TITLE_LIMIT = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """What a task says. `owner_id`: a named owner; None: the owner chain decides."""
+    """What a task says. `owner_id`: a named owner; `group`: whose members get it in turn; else the owner chain."""
 
     title: str
     due_on: date
     kind: str = "to_do"
     note: str = ""
     owner_id: int | None = None
+    group: str = ""
     source: str = ""
     segment_id: int | None = None
     tracked_link_id: int | None = None
@@ -67,19 +69,13 @@ def _create(
     session: Session, contact_ids: Sequence[int], spec: TaskSpec, key: Callable[[int], str | None]
 ) -> list[int]:
     check_spec(spec)
-    fallback = default_owner(session)
-    owners = session.execute(
-        select(Contact.id, Contact.owner_id, Company.owner_id)
-        .outerjoin(Company, Company.id == Contact.company_id)
-        .where(Contact.id.in_(contact_ids))
-        .order_by(Contact.id)
-    ).all()
+    owners = assign_owners(session, contact_ids, owner_id=spec.owner_id, group=spec.group)
     now = utc_now()
     rows = [
         {
             "public_id": new_public_id(),
             "contact_id": contact_id,
-            "owner_id": spec.owner_id or own or company or fallback,
+            "owner_id": owner_id,
             "title": spec.title.strip(),
             "kind": spec.kind,
             "note": spec.note,
@@ -92,7 +88,7 @@ def _create(
             "dedupe_key": key(contact_id),
             "created_at": now,
         }
-        for contact_id, own, company in owners
+        for contact_id, owner_id in owners
     ]
     if not rows:
         return []
@@ -113,64 +109,76 @@ def withdraw(session: Session, contact_ids: Sequence[int], source: str) -> list[
     return list(session.scalars(cancelled.execution_options(synchronize_session=False)))
 
 
-def default_owner(session: Session) -> int:
-    """Return who gets a task that nobody owns: the first salesperson, else the first of the staff.
-
-    Raises:
-        ConflictError: there is no staff at all.
-    """
-    staff = session.execute(select(Staff.id, Staff.role).where(Staff.archived_at.is_(None)).order_by(Staff.id)).all()
-    if not staff:
-        raise ConflictError(
-            "there is nobody to give a task to", mend="create a user: mailer users create EMAIL --role sales"
-        )
-    return next((staff_id for staff_id, role in staff if role == Role.SALES), staff[0][0])
+def create_by_hand(ctx: Context, contact_id: int, spec: TaskSpec, *, by: int | None = None) -> FollowUp:
+    """Create a task for one contact as somebody typed it; who makes it for themselves is not told of it by mail."""
+    key = f"hand:{uuid.uuid4()}"
+    with ctx.write() as session:
+        create_for_contact(session, contact_id, replace(spec, source="hand"), dedupe_key=key)
+        task = session.scalars(select(FollowUp).where(FollowUp.dedupe_key == key)).one()
+        task.told_at = utc_now() if task.owner_id == by else None
+    return task
 
 
-def complete(ctx: Context, public_id: uuid.UUID, outcome: str = "") -> FollowUp:
-    """Close a task with an outcome; InputError for an unknown one."""
+def complete(ctx: Context, public_ids: Sequence[uuid.UUID], outcome: str = "") -> int:
+    """Close open tasks with an outcome and return how many; InputError for an unknown one."""
     if outcome not in OUTCOMES:
         raise InputError(f"use one of {', '.join(word for word in OUTCOMES if word)}", where="outcome")
+    return _change(ctx, public_ids, {"status": FollowUpStatus.DONE.value, "outcome": outcome, "done_at": utc_now()})
+
+
+def reopen(ctx: Context, public_ids: Sequence[uuid.UUID]) -> int:
+    """Open closed tasks again."""
+    opened = {"status": FollowUpStatus.OPEN.value, "outcome": "", "done_at": None}
+    return _change(ctx, public_ids, opened, was=FollowUpStatus.DONE)
+
+
+def snooze(ctx: Context, public_ids: Sequence[uuid.UUID], due_on: date) -> int:
+    """Move open tasks to another day."""
+    return _change(ctx, public_ids, {"due_on": due_on})
+
+
+def reassign(ctx: Context, public_ids: Sequence[uuid.UUID], owner_id: int) -> int:
+    """Give open tasks to another member of staff, who is told of them; NotFoundError where nobody has this id."""
+    with ctx.read() as session:
+        staff = session.get(Staff, owner_id)
+    if staff is None or staff.archived_at is not None:
+        raise NotFoundError("nobody of the staff", mend="choose a person of the list")
+    return _change(ctx, public_ids, {"owner_id": owner_id, "told_at": None})
+
+
+def _change(
+    ctx: Context,
+    public_ids: Sequence[uuid.UUID],
+    values: Mapping[str, object],
+    *,
+    was: FollowUpStatus = FollowUpStatus.OPEN,
+) -> int:
+    """Change those of the tasks that are as they `was`; return how many. NotFoundError where none exists."""
+    chosen = FollowUp.public_id.in_(public_ids)
     with ctx.write() as session:
-        task = queries.get_follow_up(session, public_id)
-        task.status, task.outcome, task.done_at = FollowUpStatus.DONE.value, outcome, utc_now()
-    return task
+        if session.scalar(select(FollowUp.id).where(chosen).limit(1)) is None:
+            raise NotFoundError("no such follow-up task")
+        statement = update(FollowUp).where(chosen, FollowUp.status == was.value).values(**values)
+        changed = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def reopen(ctx: Context, public_id: uuid.UUID) -> FollowUp:
-    """Open a closed task again."""
+def choose_mails(ctx: Context, staff_id: int, mode: str) -> None:
+    """Set which mails about tasks a member of staff gets; InputError for an unknown choice."""
+    if mode not in list(TaskMail):
+        raise InputError(f"use one of {', '.join(TaskMail)}", where="mode")
     with ctx.write() as session:
-        task = queries.get_follow_up(session, public_id)
-        task.status, task.outcome, task.done_at = FollowUpStatus.OPEN.value, "", None
-    return task
+        choose_mode(session, staff_id, TaskMail(mode))
 
 
-def snooze(ctx: Context, public_id: uuid.UUID, due_on: date) -> FollowUp:
-    """Move a task to another day."""
+def change_rules(ctx: Context, rules: Rules, *, by: int | None = None) -> None:
+    """Set how tasks are shared out, audited; InputError where nobody is in the group or the owner has left."""
     with ctx.write() as session:
-        task = queries.get_follow_up(session, public_id)
-        task.due_on = due_on
-    return task
-
-
-def reassign(ctx: Context, public_id: uuid.UUID, owner_id: int) -> FollowUp:
-    """Give a task to another member of staff."""
-    with ctx.write() as session:
-        task = queries.get_follow_up(session, public_id)
-        task.owner_id = session.get_one(Staff, owner_id).id
-    return task
+        save_rules(session, rules)
+        detail = {"group": rules.group_name, "owner": rules.owner_id, "holidays": len(rules.holidays)}
+        record_audit(session, "follow_ups.change_rules", by=by, detail=detail)
 
 
 def forget_segment(session: Session, segment_id: int) -> None:
     """Let tasks stay whose segment is about to be deleted."""
     session.execute(update(FollowUp).where(FollowUp.segment_id == segment_id).values(segment_id=None))
-
-
-def add_working_days(start: date, days: int) -> date:
-    """Return the day that is `days` working days (Monday to Friday) after `start`. Pure."""
-    day = start
-    while days > 0:
-        day += timedelta(days=1)
-        if day.weekday() < _MONDAY_TO_FRIDAY:
-            days -= 1
-    return day

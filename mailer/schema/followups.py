@@ -1,18 +1,23 @@
-"""Tasks for people. Owned by followups/."""
+"""Tasks for people, and how they are shared out. Owned by followups/; `follow_up_mail` by notices/."""
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import CheckConstraint, Index, String, Text, text
 
-from mailer.schema.base import Base, Big, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
-from mailer.statuses import FollowUpKind, FollowUpOutcome, FollowUpStatus
+from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
+from mailer.statuses import FollowUpKind, FollowUpOutcome, FollowUpStatus, TaskMail
 
 FOLLOW_UP_KINDS = tuple(FollowUpKind)
 OUTCOMES = (*FollowUpOutcome, "")
+_UNTOLD = "told_at IS NULL AND status = 'open'"
 
 
 class FollowUp(Base):
-    """A task about a contact; `dedupe_key` keeps a repeated cause from making it twice."""
+    """A task about a contact; `dedupe_key` keeps a repeated cause from making it twice.
+
+    `told_at`: when its owner was told of it by mail, NULL until then and again when it is handed over.
+    """
 
     __tablename__ = "follow_up"
     __table_args__ = (
@@ -22,6 +27,13 @@ class FollowUp(Base):
         Index("ix_follow_up_owner", "owner_id", "status", "due_on", "id"),
         Index("ix_follow_up_contact_id", "contact_id"),
         Index("ix_follow_up_due", "status", "due_on", "id"),
+        Index("ix_follow_up_untold", "owner_id", "id", sqlite_where=text(_UNTOLD), postgresql_where=text(_UNTOLD)),
+        Index(
+            "ix_follow_up_tracked_link_id",
+            "tracked_link_id",
+            sqlite_where=text("tracked_link_id IS NOT NULL"),
+            postgresql_where=text("tracked_link_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -40,3 +52,39 @@ class FollowUp(Base):
     dedupe_key: Mapped[str | None] = mapped_column(String(100), unique=True)
     created_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
+
+
+class FollowUpRules(Base):
+    """The one row of how tasks are shared out: the end of the owner chain, and days on which nobody works.
+
+    `holidays`: ISO dates. A workspace without the row has neither group, owner nor holidays.
+    """
+
+    __tablename__ = "follow_up_rules"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[Id]
+    group_name: Mapped[str] = mapped_column(String(100), default="")
+    owner_id: Mapped[Big | None] = mapped_column(refers("staff.id"))
+    holidays: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class FollowUpTurn(Base):
+    """Who of a group got its last task, so that the next one goes to the next person."""
+
+    __tablename__ = "follow_up_turn"
+
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    staff_id: Mapped[Big] = mapped_column(refers("staff.id"))
+
+
+class FollowUpMail(Base):
+    """Which mails about tasks a member of staff wants; no row: one each working morning. `morning`: of the last."""
+
+    __tablename__ = "follow_up_mail"
+    __table_args__ = (one_of("mode", TaskMail),)
+
+    staff_id: Mapped[int] = mapped_column(BigInt, refers("staff.id"), primary_key=True)
+    mode: Mapped[Word] = mapped_column(default=TaskMail.DAILY)
+    morning: Mapped[date | None]

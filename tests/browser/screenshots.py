@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import select
 
 from mailer.clock import utc_now
 from mailer.context import Context
@@ -13,6 +14,7 @@ from mailer.database import Database
 from mailer.imports.uploads import make_upload
 from mailer.jobs import SilentBell
 from mailer.migrations.runner import migrate
+from mailer.schema.followups import FollowUp
 from mailer.schema.segments import Segment
 from mailer.segments.queries import get_segment
 from mailer.settings import Settings
@@ -39,6 +41,12 @@ LOOKS = {
     "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
 }
+
+
+def _find_task(ctx: Context) -> str:
+    """Return the address of a task."""
+    with ctx.read() as session:
+        return f"/follow-ups/{session.scalars(select(FollowUp.public_id).order_by(FollowUp.id).limit(1)).one()}"
 
 
 def list_pages(ctx: Context, story: Story) -> dict[str, str]:
@@ -118,6 +126,9 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "sign-up-thanks": f"/f/{form}/done",
         "sign-up-confirm": signed_up.link(ctx),
         "follow-ups": "/follow-ups?whose=all",
+        "follow-up": _find_task(ctx),
+        "follow-up-new": f"/follow-ups/new?contact={story.contact.public_id}",
+        "follow-ups-sharing": "/follow-ups/sharing",
         "rates": "/deliverability",
         "rates-month": "/deliverability?window=30d",
         "rates-mails": "/deliverability/mails?window=30d",

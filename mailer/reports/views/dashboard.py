@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.transports import list_relays
-from mailer.followups.queries import count_open, list_follow_ups
+from mailer.followups.queries import Filter, count_open, list_follow_ups
 from mailer.reports import campaign_figures, figures
 from mailer.reputation.policy import Counts, Figure, share_of
 from mailer.reputation.queries import list_days, load_limits
@@ -32,11 +32,12 @@ def show() -> ResponseReturnValue:
     today = ctx.clock.today(zone_name())
     with ctx.read() as session:
         days, limits = list_days(session, utc_now()), load_limits(session)
+        mine = Filter(owner_id=who().id)
         values = {
             "overview": figures.get_overview(session),
             "running": campaign_figures.list_running(session),
-            "tasks": list_follow_ups(session, owner_id=who().id, limit=_TASKS_SHOWN),
-            "counts": count_open(session, today, owner_id=who().id),
+            "tasks": list_follow_ups(session, mine, limit=_TASKS_SHOWN),
+            "counts": count_open(session, today, mine),
             "steps": figures.get_real_use(session, has_transport=has_own_transport(session, ctx)),
         }
     return render_template(

@@ -1,0 +1,1 @@
+"""Mails to staff, pulled from rows: nobody who makes a task waits for a mail about it."""
