@@ -20,7 +20,8 @@ _MAX_HEADERS = 60_000
 _MAX_WORDS = 1_000
 _FIELD = re.compile(r"^([!-9;-~]{1,78})[ \t]*:[ \t]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 _HEAD_END = re.compile(r"\n[ \t]*\n")
-_PARAM = re.compile(r";\s*([\w-]+)\*?\s*=\s*(?:\"([^\"\n]*)\"?|([^\s;\"]+))")
+_PARAM = re.compile(r"[;\s]\s*([\w-]+)\*?\s*=\s*(?:\"([^\"\n]*)\"?|([^\s;\"]+))")
+_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 _LOST_BOUNDARY = re.compile(r"^--(\S{5,200})\n(?:content-[\w-]+[ \t]*:|\n)", re.IGNORECASE | re.MULTILINE)
 _COPY_HEADER = re.compile(r"^[ \t]*(?:return-path|received)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _HEADER_LIKE = re.compile(r"[!-9;-~]{1,78}[ \t]*:|From ")
@@ -56,8 +57,8 @@ class Part:
     @cached_property
     def content_type(self) -> str:
         """The type in lower case, text/plain where none is given (RFC 2045, section 5.2)."""
-        kind = self.get("content-type").partition(";")[0].strip().lower()
-        return kind if "/" in kind else "text/plain"
+        kind = _TYPE.match(self.get("content-type"))
+        return kind[0].lower() if kind else "text/plain"
 
     def param(self, name: str) -> str:
         """Return a parameter of the content type, empty where it is not there."""

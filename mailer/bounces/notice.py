@@ -14,7 +14,7 @@ RETURNED_TYPES = frozenset(
 # Where the copy of our own mail begins: its words must not be read as the server's.
 _COPY = re.compile(
     r"^[-=*_#>~ \t]{0,60}[^\n]{0,50}?(?:original (?:message|mail)(?! was| to| received| has| could| is| you)"
-    r"|copy of (?:the|your) (?:\w+ )?(?:message|mail|header)"
+    r"|(?<!receive a )copy of (?:the|your) (?:\w+ )?(?:message|mail|header)"
     r"|message follows|(?:unsent|returned|undelivered|undeliverable|failed|bounced) message(?: (?:follows"
     r"|below|header|text))?(?=[ \t]{0,9}(?:[-=:*_#]|$))"
     r"|header and top|headers? (?:of|follow)|message headers?|your message (?:reads|follows)"
@@ -63,11 +63,13 @@ _COPY_KEY = re.compile(
     r"|x-mailer: ",
     re.IGNORECASE,
 )
+_COPY_KEY_LOWER = re.compile(_COPY_KEY.pattern)  # on plain ASCII a quarter of the time
 
 
 def find_copy(text: str) -> int | None:
     """Return where the copy of our mail begins, None where there is none but at the very beginning."""
-    for key in _COPY_KEY.finditer(text):
+    keys = _COPY_KEY_LOWER.finditer(text.lower()) if text.isascii() else _COPY_KEY.finditer(text)
+    for key in keys:
         begin = text.rfind("\n", 0, key.start()) + 1
         if begin > 0 and _COPY.match(text, begin):
             return begin

@@ -24,6 +24,7 @@ MODULES = {
     "followups": "followups",
     "forms": "forms",
     "link-webhooks": "tracking",
+    "mailboxes": "bounces",
     "messages": "messages",
     "privacy": "privacy",
     "reputation": "reputation",

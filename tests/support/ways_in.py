@@ -34,7 +34,7 @@ def make_ways_in(ctx: Context) -> WaysIn:
     )
     mailbox = mailboxes.add_mailbox(ctx, values)
     reports = [service.record_report(ctx, STRANGE % number, "file") for number in range(3)]
-    other = b"From: MAILER-DAEMON@mx.example.net\r\nSubject: Undelivered mail\r\n\r\nThe owl of the house is tired today.\r\n"
+    other = b"From: MAILER-DAEMON@mx.example.net\r\nSubject: Undelivered mail\r\n\r\nThe owl of the house is tired.\r\n"
     taught = service.record_report(ctx, other, "file")
     service.process_reports(ctx)
     teaching.teach(ctx, taught, "soft")

@@ -11,12 +11,16 @@ log = get_logger("supervisor")
 
 @dataclass(frozen=True)
 class Asked:
-    """`name` of the process; `port`: None for the one that is kept; `report_to`: where the catcher's reports go."""
+    """`name` of the process; `port`: None for the one that is kept; `report_to`: where the catcher's reports go.
+
+    `is_lmtp`: the listener speaks LMTP, behind a mail server on the same host.
+    """
 
     name: str
     host: str = "127.0.0.1"
     port: int | None = None
     report_to: str | None = None
+    is_lmtp: bool = False
 
     def find_port(self, settings: Settings) -> int:
         """Return the port `mailer up` chose for its child; alone, one that is kept, and said where nobody named it."""

@@ -8,4 +8,4 @@ from mailer.supervisor.parts.asked import Asked
 
 def run(settings: Settings, asked: Asked) -> None:
     """Listen until told to end."""
-    run_listener(make_context(settings), asked.host, asked.find_port(settings))
+    run_listener(make_context(settings), asked.host, asked.find_port(settings), is_lmtp=asked.is_lmtp)
