@@ -117,6 +117,21 @@ def test_a_canary_with_too_many_bounces_is_held_and_its_rest_stays_back(ctx: Con
     assert limit_of(ctx, sending_id) is None
 
 
+def test_a_canary_that_a_person_had_paused_stays_back_where_a_breaker_stands(ctx: Context) -> None:
+    """The pause came first, so the hold is the person's; lifting it must not release what the breaker judged."""
+    sending_id = make_canary(ctx, hard=18)
+    with ctx.write() as session:
+        pause_sending(session, sending_id)
+    look_after(ctx)
+    with ctx.write() as session:
+        resume_sending(session, ctx, sending_id)
+    ctx.clock.offset = timedelta(hours=1)
+
+    look_after(ctx)
+
+    assert limit_of(ctx, sending_id) == 9
+
+
 def test_bounces_that_come_in_the_last_second_still_hold_it(ctx: Context) -> None:
     sending_id = make_canary(ctx)
     look_after(ctx)
