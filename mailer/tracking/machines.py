@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailer.statuses import HitClass
 from mailer.tracking.evidence import FILTERS
@@ -73,6 +74,18 @@ class HitVerdict:
         return self.reasons.partition(" ")[0]
 
 
+class Seen(NamedTuple):
+    """What rules about one request look at; when it came is down to two words, so that an answer can be kept."""
+
+    agent: str
+    is_open: bool
+    method: str
+    is_prefetch: bool
+    network: str
+    is_sent: bool
+    is_quick: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What makes a hit of a class. `of` is "open", "click" (links) or "both"; `holds` is None for rules over a mail."""
@@ -81,7 +94,7 @@ class Rule:
     hit_class: HitClass
     of: str
     says: str
-    holds: Callable[[Hit, str], bool] | None = None
+    holds: Callable[[Seen, str], bool] | None = None
 
 
 @lru_cache(_REMEMBERED)
@@ -94,7 +107,7 @@ def _names_proxy(agent: str) -> bool:
     return bool(_DISPLAY_PROXIES.search(agent))
 
 
-def _is_fetched_ahead(hit: Hit, agent: str) -> bool:
+def _is_fetched_ahead(hit: Seen, agent: str) -> bool:
     """Image proxies and prefetches follow no link for a person."""
     return hit.is_prefetch or agent == _APPLE_PRIVACY or _GMAIL_PREFETCH in agent or _names_proxy(agent)
 
@@ -103,9 +116,9 @@ MACHINE, PROXY, HUMAN = HitClass.MACHINE, HitClass.PROXY, HitClass.HUMAN
 RULES: tuple[Rule, ...] = (
     Rule("head", MACHINE, "both", "asked by HEAD: no mail program or browser of a person does",
          lambda hit, _: hit.method == "HEAD"),
-    Rule("not_sent", MACHINE, "both", "asked for before the mail was handed over", lambda hit, _: hit.sent_at is None),
+    Rule("not_sent", MACHINE, "both", "asked for before the mail was handed over", lambda hit, _: not hit.is_sent),
     Rule("too_fast", MACHINE, "both", f"less than {TOO_FAST.seconds} seconds after hand-over",
-         lambda hit, _: hit.sent_at is not None and hit.at - hit.sent_at < TOO_FAST),
+         lambda hit, _: hit.is_quick),
     Rule("scanner", MACHINE, "both", "the user agent names a scanner, robot, library or monitor, or is empty",
          lambda _, agent: _names_scanner(agent)),
     Rule("filter_network", MACHINE, "both", "from an address of a service that filters mail: nobody reads there",
@@ -145,11 +158,19 @@ def judge_hit(hit: Hit) -> HitVerdict:
     """Return the verdict of one hit by itself; `judge_mail` looks at several."""
     if hit.stands is not None:
         return hit.stands
-    agent = hit.user_agent.strip()
+    sent_at = hit.sent_at
+    is_quick = sent_at is not None and hit.at - sent_at < TOO_FAST
+    seen = Seen(hit.user_agent, hit.is_open, hit.method, hit.is_prefetch, hit.network, sent_at is not None, is_quick)
+    return _judge(seen)
+
+
+@lru_cache(_REMEMBERED)
+def _judge(seen: Seen) -> HitVerdict:
+    agent = seen.agent.strip()
     found: list[str] = []
     decided: HitClass | None = None
-    for word, hit_class, holds in _SINGLE[hit.is_open]:
-        if (decided is None or hit_class is decided) and holds(hit, agent):
+    for word, hit_class, holds in _SINGLE[seen.is_open]:
+        if (decided is None or hit_class is decided) and holds(seen, agent):
             decided = hit_class
             found.append(word)
     return HitVerdict(decided, " ".join(found)) if decided else _PLAIN

@@ -4,10 +4,12 @@
 hit counts exactly once, whatever is killed when.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import delete, update
@@ -27,7 +29,7 @@ from mailer.segments.chosen import is_among
 from mailer.statuses import HitClass
 from mailer.tracking import queries
 from mailer.tracking.evidence import Agent, cut_ip, find_network, read_agent
-from mailer.tracking.machines import HEAD_SPAN, RULES_VERSION, Hit, HitVerdict, judge_mail
+from mailer.tracking.machines import HEAD_SPAN, RULES_VERSION, Hit, HitVerdict, judge_hit, judge_mail
 from mailer.tracking.queries import LinkRow, MessageFacts, StoredHit
 from mailer.tracking.records import HEAD, MAX_IP, METHOD_NAMES, POST, PREFETCH, RawHit
 from mailer.workspace.queries import get_limit
@@ -144,7 +146,10 @@ def _judge(session: Session, known: Known, pairs: Sequence[tuple[RawHit, Message
     verdicts: dict[int, HitVerdict] = {}
     before: dict[int, list[tuple[StoredHit, HitVerdict]]] = {}
     for message_id, mine in by_mail.items():
-        facts, old = known.messages[message_id], there.get(message_id, [])
+        facts, old = known.messages[message_id], there.get(message_id, ())
+        if len(mine) == 1 and not old:
+            verdicts[id(mine[0])] = judge_hit(_raw_evidence(mine[0], facts))
+            continue
         found = judge_mail([_raw_evidence(hit, facts) for hit in mine] + [stored_evidence(hit, facts) for hit in old])
         verdicts |= {id(hit): verdict for hit, verdict in zip(mine, found, strict=False)}
         before[message_id] = list(zip(old, found[len(mine) :], strict=True))
@@ -213,7 +218,11 @@ _COLUMNS = (
 def _insert_hits(session: Session, hits: Sequence[NewHit], *, keeps_ip: bool) -> list[StoredHit]:
     ids = allocate_ids(session, "hit", len(hits))
     stored = [_stored(hit_id, hit, keeps_ip=keeps_ip) for hit_id, hit in zip(ids, hits, strict=True)]
-    rows = [_row(session, hit, one) for hit, one in zip(stored, hits, strict=True)]
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    rows = [
+        _row(hit, one.facts.sent_at, stored_instant(session, hit.at) if is_sqlite else hit.at)
+        for hit, one in zip(stored, hits, strict=True)
+    ]
     insert_rows(session, "hit", _COLUMNS, rows)
     return stored
 
@@ -238,12 +247,11 @@ def _stored(hit_id: int, hit: NewHit, *, keeps_ip: bool) -> StoredHit:
     )
 
 
-def _row(session: Session, hit: StoredHit, new: NewHit) -> tuple[Any, ...]:
+def _row(hit: StoredHit, sent_at: datetime | None, at: object) -> tuple[Any, ...]:
     agent = read_agent(hit.user_agent) if hit.user_agent else Agent()
-    sent_at = new.facts.sent_at
     after = (hit.at - sent_at).total_seconds() if sent_at else None
     return (
-        hit.id, hit.message_id, hit.kind, hit.link, hit.method, stored_instant(session, hit.at), hit.flags, hit.ip,
+        hit.id, hit.message_id, hit.kind, hit.link, hit.method, at, hit.flags, hit.ip,
         hit.user_agent, hit.hit_class, hit.reason, hit.rules, after, agent.program, agent.device,
         find_network(hit.ip),
     )  # fmt: skip
@@ -326,8 +334,13 @@ def _fact(hit: StoredHit, known: Known) -> HitFact:
         hit.hit_class,
         link.id if link else None,
         hit.reason.partition(" ")[0] or ("confirmed" if hit.kind == "confirm" else ""),
-        {"user_agent": hit.user_agent[:200], "method": hit.method} if hit.user_agent else {"method": hit.method},
+        _detail(hit.user_agent, hit.method),
     )
+
+
+@lru_cache(4_096)
+def _detail(user_agent: str, method: str) -> str:
+    return json.dumps({"user_agent": user_agent[:200], "method": method} if user_agent else {"method": method})
 
 
 def _schedule(session: Session, known: Known, hits: Sequence[StoredHit]) -> None:
