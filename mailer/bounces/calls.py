@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import delete, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.bounces.applying import KINDS, believable, dedupe_key, match_relay_ids
@@ -121,6 +121,9 @@ def process_calls(ctx: Context) -> int:
         for call_id in waiting:
             try:
                 done += _process_one(ctx, call_id)
+            except OperationalError as error:
+                log.warning("calls_wait", error=type(error.orig).__name__)
+                return done
             except (SQLAlchemyError, MailerError, ValueError, LookupError, TypeError, RecursionError) as error:
                 _put_off(ctx, call_id, f"{type(error).__name__}: {error}"[:500])
     with ctx.write() as session:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.bounces.applying import apply_report
@@ -109,6 +109,9 @@ def process_reports(ctx: Context) -> int:
         for report_id in waiting:
             try:
                 done += _process_one(ctx, report_id)
+            except OperationalError as error:  # a deadlock, a database that is away: nothing is wrong with the report
+                log.warning("reports_wait", error=type(error.orig).__name__)
+                return done
             except (SQLAlchemyError, MailerError, ValueError, LookupError, TypeError, RecursionError) as error:
                 log.warning("report_not_read", report_id=report_id, error=type(error).__name__)
                 _put_off(ctx, report_id)

@@ -1,6 +1,7 @@
 """A report is stored first, matched by what only we can have made, and applied once (FEATURES B1 to B4)."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mailer.bounces.listener import serve_listener
 from mailer.bounces.service import Received
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.delivery.loop import send_due
 from mailer.delivery.relays import Relay
 from mailer.delivery.smtp import Connection, Envelope
 from mailer.errors import InputError
@@ -23,6 +25,7 @@ from mailer.schema.followups import FollowUp
 from mailer.statuses import MessageState
 from tests.bounces.test_classify import OURS, dsn, plain
 from tests.support.make import make_reader, make_sending, make_staff, make_topic
+from tests.support.sink import Sink
 
 HARD = "550 5.1.1 <ada@example.org>: User unknown"
 
@@ -344,3 +347,77 @@ def test_files_can_be_ingested(ctx: Context, tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(dsn(HARD, "5.1.1"))
 
     assert service.ingest_paths(ctx, [tmp_path / "a.eml"]) == {"files": 1, "processed": 1}
+
+
+def speak_lmtp(port: int, *lines: bytes) -> list[bytes]:
+    """Say lines to a server and return every line that it answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        reader = connection.makefile("rb")
+        answers = [reader.readline()]
+        for line in lines:
+            connection.sendall(line)
+        return [*answers, *reader.readlines()]
+
+
+def test_lmtp_answers_each_recipient_and_keeps_each_report(ctx: Context) -> None:
+    """RFC 2033, section 4.2: one reply a recipient that was accepted, and none for one that was refused."""
+    message_id = make_message(ctx)
+    mail = dsn(HARD, "5.1.1") + b".\r\n"
+    lines = (
+        b"LHLO mta.example.com\r\n", b"MAIL FROM:<>\r\n", f"RCPT TO:<{verp(ctx, message_id)}>\r\n".encode(),
+        b"RCPT TO:<x@elsewhere.example>\r\n", b"RCPT TO:<b+forged@bounce.localhost>\r\n", b"DATA\r\n", mail,
+        b"QUIT\r\n",
+    )  # fmt: skip
+
+    async def story() -> list[bytes]:
+        stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(serve_listener(ctx, "127.0.0.1", 0, is_lmtp=True, ready=port.set_result, stop=stop))
+        answers = await asyncio.to_thread(speak_lmtp, await port, *lines)
+        stop.set()
+        await task
+        await asyncio.sleep(0.02)
+        return answers
+
+    codes = [line[:3] for line in asyncio.run(story()) if line[3:4] == b" "]
+
+    assert codes == [b"220", b"250", b"250", b"250", b"550", b"250", b"354", b"250", b"250", b"221"]
+    assert count(ctx, BounceReport) == 2
+    service.process_reports(ctx)
+    assert events(ctx) == [("hard_bounce", "user_unknown", "5.1.1")]
+
+
+def test_a_relay_that_rewrites_ids_and_envelope_is_matched_by_its_own(sending_ctx: Context, sink: Sink) -> None:
+    """B3: the mail goes out over SMTP; the relay keeps nothing of ours but tells its id in the 250 reply."""
+    ctx = sending_ctx
+    relay_id = "0100018fabcdef12-aabbccdd-1122-3344-5566-77889900aabb-000000"
+    sink.at_dot["ada@example.org"] = f"250 Ok {relay_id}"
+    with ctx.write() as session:
+        make_staff(session)
+        topic = make_topic(session)
+        contact = make_reader(session, topic, "ada@example.org", key=ctx.keys.suppression)
+        sending = make_sending(session, ctx, [contact], topic)
+        number = sending.id
+    send_due(ctx, seconds=10)
+    (mail,) = sink.mails
+    with ctx.read() as session:
+        message = session.scalars(select(Message).where(Message.sending_id == number)).one()
+    assert message.relay_message_id == relay_id
+    assert mail.mail_from != "bounces@relay.example"
+    rewritten = dsn(HARD, "5.1.1").replace(b"<x@b.example>", f"<{relay_id}@relay.example>".encode())
+
+    report = take_in(ctx, rewritten, "bounces@relay.example")
+
+    assert (report.message_id, report.matched_by) == (message.id, "relay_id")
+    assert events(ctx) == [("hard_bounce", "user_unknown", "5.1.1")]
+
+
+@pytest.mark.parametrize("layout", ["folder", "maildir"])
+def test_a_folder_or_maildir_is_ingested_once(ctx: Context, tmp_path: Path, layout: str) -> None:
+    boxes = [tmp_path / "box" / name for name in ("cur", "new", "tmp")] if layout == "maildir" else [tmp_path / "box"]
+    for number, box in enumerate(boxes):
+        box.mkdir(parents=True)
+        (box / f"{number}.mail").write_bytes(dsn(f"550 5.1.1 User {number} unknown", "5.1.1"))
+    expected = 2 if layout == "maildir" else 1
+
+    assert service.ingest_paths(ctx, [tmp_path / "box"]) == {"files": expected, "processed": expected}
+    assert service.ingest_paths(ctx, [tmp_path / "box"]) == {"files": expected, "processed": 0}

@@ -25,6 +25,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from mailer.actions.service import run_due
+from mailer.bounces.service import process_reports
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
@@ -119,6 +120,14 @@ def act(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
         time.sleep(0.01)
 
 
+def read(ctx: Context, _probe: Probe, _order: dict[str, Any]) -> None:
+    """Read the reports that came back, again and again."""
+    while not is_stopping():
+        with suppress(DBAPIError):
+            process_reports(ctx)
+        time.sleep(0.01)
+
+
 ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {
     "send": send,
     "reap": reap,
@@ -126,6 +135,7 @@ ROLES: dict[str, Callable[[Context, Probe, dict[str, Any]], None]] = {
     "leave": leave,
     "ingest": ingest,
     "act": act,
+    "read": read,
 }
 
 
