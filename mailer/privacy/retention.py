@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
@@ -169,9 +169,13 @@ def _full_ips(before: datetime) -> Select[Any]:
 
 def _cut_ips(session: Session, ids: Sequence[int]) -> int:
     rows = session.execute(select(Hit.id, Hit.ip).where(Hit.id.in_(ids))).all()
-    for number, ip in rows:
-        session.execute(update(Hit).where(Hit.id == number).values(ip=cut_ip(ip)))
+    if rows:
+        session.connection().execute(_CUT_IP, [{"number": number, "cut": cut_ip(ip)} for number, ip in rows])
     return len(rows)
+
+
+_HIT = Hit.__table__
+_CUT_IP = update(Hit).where(_HIT.c.id == bindparam("number")).values(ip=bindparam("cut"))
 
 
 def _raw_reports(before: datetime) -> Select[Any]:
