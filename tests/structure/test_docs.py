@@ -9,6 +9,7 @@ import pytest
 
 from mailer import statuses
 from mailer.assets import templates_dir
+from mailer.bounces.words import Kind
 from mailer.cli.main import main
 from mailer.delivery.reasons import Reason
 from mailer.delivery.why import CauseCode
@@ -73,7 +74,7 @@ def test_every_status_is_documented(enum: str, word: str) -> None:
     assert f"`{word}`" in _read("reference/states.md"), enum
 
 
-@pytest.mark.parametrize("word", [*Reason, *(word for enum in VOCABULARY for word in enum)])
+@pytest.mark.parametrize("word", [*Reason, *Kind, *(word for enum in VOCABULARY for word in enum)])
 def test_every_word_of_bounces_and_providers_is_documented(word: str) -> None:
     assert f"`{word}`" in _read("reference/vocabulary.md")
 
