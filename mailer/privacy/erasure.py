@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
@@ -95,6 +96,13 @@ def erase_person(ctx: Context, person: Person, *, by: int | None = None) -> Eras
 
 def start_erasure(ctx: Context, person: Person, *, by: int | None = None) -> Erasure:
     """Do the first transaction: no mail passes the gate after it. Rings for the rest."""
+    try:
+        return _start(ctx, person, by)
+    except IntegrityError:  # an address without a row cannot be locked: somebody began with the same one just now
+        return _start(ctx, person, by)
+
+
+def _start(ctx: Context, person: Person, by: int | None) -> Erasure:
     with erasing(ctx) as session:
         lock_addresses(session, person.address_ids)
         running = queries.find_running(session, person.hashes) if person.hashes else None

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -190,6 +191,20 @@ def test_a_person_without_contact_is_erased_and_not_imported(ctx: Context) -> No
 
     assert erasure.status == ErasureStatus.FINISHED
     assert (done.counts.new, done.counts.refused) == (0, 1)
+
+
+def test_several_who_erase_an_address_without_a_row_at_once_start_one_erasure(ctx: Context) -> None:
+    for number in range(6):
+        with ctx.read() as session:
+            person = queries.find_person(session, ctx, f"nobody{number}@example.com")
+        together = threading.Barrier(6)
+
+        def start(_: int, person: Person = person, together: threading.Barrier = together) -> int:
+            together.wait()
+            return start_erasure(ctx, person).id
+
+        with ThreadPoolExecutor(6) as threads:
+            assert len(set(threads.map(start, range(6)))) == 1
 
 
 def test_the_number_of_an_erased_contact_is_never_given_again(ctx: Context) -> None:
