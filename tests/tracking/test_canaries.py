@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from sqlalchemy import select, update
 
 from mailer import tokens
@@ -31,6 +32,7 @@ MARKUP = (
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0 "
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_strangers_send_is_markup_on_no_page(ctx: Context) -> None:
     story = make_story(ctx, people=len(MARKUP) + 4)
     with ctx.write() as session:

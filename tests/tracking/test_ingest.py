@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer import tokens
+from mailer.accounts import control
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.schema.actions import ActionRun
@@ -20,6 +21,7 @@ from mailer.tracking import service
 from mailer.tracking.ingest import ingest_once, ingest_until
 from mailer.tracking.records import GET, HEAD, POST, RawHit, pack_hit
 from mailer.tracking.spool import SpoolWriter, list_segments
+from mailer.workspace.service import ensure_workspace
 from tests.support.make import make_reader, make_sending, make_topic
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
@@ -210,6 +212,44 @@ def test_hits_of_messages_that_are_gone_are_passed_over(sent: Sent) -> None:
 
     assert sent.take_in() == 2
     assert len(sent.events()) == 1
+
+
+def test_an_ip_is_cut_at_once_where_none_is_to_be_kept(sent: Sent) -> None:
+    ensure_workspace(sent.ctx)
+    control.change_settings(sent.ctx, limits={"keep_ip_days": "0"}, by=None)
+    sent.hit(100)
+
+    sent.take_in()
+
+    with sent.ctx.read() as session:
+        assert session.scalars(select(Hit.ip)).all() == ["192.0.2.0/24"]
+
+
+def test_a_later_press_is_not_undone_by_a_scanner_on_the_same_link(ctx: Context) -> None:
+    sent = Sent(ctx, response="confirm")
+    sent.hit(100, 1)
+    sent.hit(102, 1, method=POST)
+    sent.take_in()
+    assert sent.runs() == ["pending"]
+    for number, second in enumerate((103, 104, 105)):
+        sent.hit(second, number)
+        sent.take_in()
+
+    assert sent.runs() == ["pending"]
+    sent.writer.close()
+
+
+def test_a_persons_earlier_click_is_not_undone_by_a_scanner_on_the_same_link(sent: Sent) -> None:
+    sent.hit(100, 1)
+    sent.take_in()
+    sent.hit(200, 1)
+    sent.take_in()
+    for number, second in ((0, 201), (2, 202)):
+        sent.hit(second, number)
+        sent.take_in()
+
+    assert [event[1] for event in sent.events()] == ["human", "machine", "machine", "machine"]
+    assert sent.runs()[0] == "pending"
 
 
 def test_hostile_evidence_is_kept_as_it_is(sent: Sent) -> None:
