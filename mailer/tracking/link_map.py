@@ -110,7 +110,10 @@ class LinkMap:
             self._missed.add(message_id)
             self._wake.set()
             round_now = self._rounds
-            self._changed.wait_for(lambda: self._rounds >= round_now + 2, timeout=wait_seconds)
+            self._changed.wait_for(
+                lambda: self._rounds >= round_now + 2 or self._table.find(message_id, link) is not None,
+                timeout=wait_seconds,
+            )
         return self._table.find(message_id, link)
 
     # ------------------------------------------------------------------ polling
