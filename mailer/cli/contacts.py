@@ -18,8 +18,8 @@ from mailer.consent import queries as consent
 from mailer.contacts import queries
 from mailer.delivery.recipients import load_values
 from mailer.errors import InputError, NotFoundError
+from mailer.imports.run import Progress as Told
 from mailer.imports.service import ImportOptions, ImportResult, import_activities, import_contacts
-from mailer.imports.service import Progress as Told
 from mailer.reports.timeline import list_timeline
 from mailer.schema.contacts import Contact
 from mailer.statuses import Basis

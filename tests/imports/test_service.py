@@ -15,7 +15,7 @@ from mailer.clock import utc_now
 from mailer.consent.service import Cause, complain, unsubscribe, withdraw_all
 from mailer.contacts.service import create_field
 from mailer.errors import InputError, NotFoundError
-from mailer.imports import service
+from mailer.imports import run as runs
 from mailer.imports.service import ImportOptions, import_activities, import_contacts, preview_contacts
 from mailer.schema.consent import Consent, ConsentEvent, Subscription, Suppression
 from mailer.schema.contacts import Activity, Address, Company, Contact, ContactTag, Tag
@@ -417,8 +417,8 @@ def _pull(done: int, _of: int) -> None:
 
 
 def test_run_that_stopped_goes_on_where_it_was(ctx, news, monkeypatch):
-    monkeypatch.setattr(service, "SQLITE_CHUNK", 50)
-    monkeypatch.setattr(service, "POSTGRESQL_CHUNK", 50)
+    monkeypatch.setattr(runs, "SQLITE_CHUNK", 50)
+    monkeypatch.setattr(runs, "POSTGRESQL_CHUNK", 50)
     path = write(ctx, people_text(400))
     whole = import_contacts(ctx, path, options(), is_dry_run=True)
 
@@ -513,8 +513,8 @@ def test_activities_need_their_columns(ctx, news):
 
 
 def test_run_that_stopped_does_not_go_on_with_another_end_of_the_permission(ctx, news, monkeypatch):
-    monkeypatch.setattr(service, "SQLITE_CHUNK", 50)
-    monkeypatch.setattr(service, "POSTGRESQL_CHUNK", 50)
+    monkeypatch.setattr(runs, "SQLITE_CHUNK", 50)
+    monkeypatch.setattr(runs, "POSTGRESQL_CHUNK", 50)
     path = write(ctx, people_text(400))
     ends = [utc_now() + timedelta(days=days) for days in (30, 60)]
     with pytest.raises(PulledPlugError):
