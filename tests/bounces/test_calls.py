@@ -30,6 +30,7 @@ from mailer.schema.delivery import Message
 from mailer.statuses import MessageState, Provider
 from mailer.tokens import verp_local
 from tests.bounces.test_service import events, make_message
+from tests.support.engines import on_one_engine
 from tests.support.webserver import serve_pages
 
 RELAY_ID = "0100018f-abc-000000"
@@ -202,6 +203,7 @@ def test_a_hard_bounce_that_a_provider_signs_is_applied_once(ctx: Context, web: 
         assert {(one.calls, one.last_outcome, one.refused) for one in endpoints_now} == {(2, "repeated", 0)}
 
 
+@on_one_engine
 def test_a_call_that_does_not_prove_itself_is_refused_and_not_stored(ctx: Context, web: str) -> None:
     for provider, (key, make) in HARD.items():
         path, address = open_door(ctx, provider, key)
@@ -217,6 +219,7 @@ def test_a_call_that_does_not_prove_itself_is_refused_and_not_stored(ctx: Contex
         assert {one.refused for one in session.scalars(select(WebhookEndpoint))} == {4}
 
 
+@on_one_engine
 def test_a_changed_body_does_not_pass_where_the_body_is_signed(ctx: Context, web: str) -> None:
     for provider in (Provider.SENDGRID, Provider.MAILERSEND, Provider.RESEND, Provider.MANDRILL, Provider.SES):
         key, make = HARD[provider]
@@ -225,6 +228,7 @@ def test_a_changed_body_does_not_pass_where_the_body_is_signed(ctx: Context, web
         assert post(web, path, (body.replace(b"ada", b"bob"), headers)) == 400
 
 
+@on_one_engine
 def test_a_token_of_mailgun_counts_once(ctx: Context, web: str) -> None:
     """Its body is not signed: with another body the same signature changes nothing."""
     path, _ = open_door(ctx, Provider.MAILGUN, "k")
@@ -236,6 +240,7 @@ def test_a_token_of_mailgun_counts_once(ctx: Context, web: str) -> None:
         assert len(session.scalars(select(WebhookCall.id)).all()) == 1
 
 
+@on_one_engine
 def test_an_address_that_is_none_is_not_found(ctx: Context, web: str) -> None:
     """Made up, of another provider, or switched off."""
     path, _ = open_door(ctx, Provider.MAILGUN, "k")
@@ -247,12 +252,14 @@ def test_an_address_that_is_none_is_not_found(ctx: Context, web: str) -> None:
     assert post(web, path, mailgun(event="delivered")) == 404
 
 
+@on_one_engine
 def test_a_call_that_is_too_large_is_refused_unread(ctx: Context, web: str) -> None:
     path, _ = open_door(ctx, Provider.MAILERSEND, "k")
 
     assert post(web, path, (b"x" * (MAX_BYTES + 1), {"Content-Type": "application/json"})) == 413
 
 
+@on_one_engine
 def test_the_provider_is_to_call_again_when_we_fail(ctx: Context, web: str) -> None:
     path, _ = open_door(ctx, Provider.MAILERSEND, "k")
     with ctx.write() as session:
@@ -261,12 +268,14 @@ def test_the_provider_is_to_call_again_when_we_fail(ctx: Context, web: str) -> N
     assert post(web, path, mailersend({})) == 500
 
 
+@on_one_engine
 def test_a_look_before_the_first_call_is_answered(ctx: Context, web: str) -> None:
     path, _ = open_door(ctx, Provider.MANDRILL, "k")
 
     assert [post(web, path, (b"", {}), method) for method in ("GET", "HEAD")] == [200, 200]
 
 
+@on_one_engine
 def test_an_unknown_message_changes_nothing_and_is_kept(ctx: Context, web: str) -> None:
     make_message(ctx)
     path, address = open_door(ctx, Provider.POSTMARK)
@@ -295,6 +304,7 @@ def test_a_delivery_settles_an_unknown_message_without_a_report(ctx: Context, we
         assert session.scalars(select(BounceReport.id)).all() == []
 
 
+@on_one_engine
 def test_our_token_in_what_the_provider_passes_on_finds_the_message(ctx: Context, web: str) -> None:
     message_id = make_message(ctx)
     local = service_token(ctx, message_id)
@@ -324,6 +334,7 @@ def test_a_call_of_many_events_becomes_a_report_each(ctx: Context, web: str) -> 
         assert "1 of 32 events" in session.scalars(select(WebhookEndpoint.last_note)).one()
 
 
+@on_one_engine
 def test_a_call_that_cannot_be_read_is_tried_again_and_told(ctx: Context, web: str) -> None:
     path, address = open_door(ctx, Provider.POSTMARK)
     body, headers = by_password(address, {})
@@ -341,6 +352,7 @@ def test_a_call_that_cannot_be_read_is_tried_again_and_told(ctx: Context, web: s
         assert "could not be read" in session.scalars(select(WebhookEndpoint.last_note)).one()
 
 
+@on_one_engine
 def test_both_versions_of_amazons_signature_are_read_and_another_topic_is_refused(ctx: Context, web: str) -> None:
     path, _ = open_door(ctx, Provider.SES)
     other, _ = open_door(ctx, Provider.SES, "arn:another")
@@ -360,6 +372,7 @@ def test_a_certificate_comes_from_amazon_alone(url: str) -> None:
         certificates.fetch_certificate(url)
 
 
+@on_one_engine
 def test_a_subscription_is_confirmed_at_amazon_alone(ctx: Context, web: str) -> None:
     """The signature fits, but the address to confirm is somebody else's: nothing is fetched."""
     path, _ = open_door(ctx, Provider.SES)
@@ -377,6 +390,7 @@ def test_a_subscription_is_confirmed_at_amazon_alone(ctx: Context, web: str) -> 
     assert post(web, path, json_sent(envelope)) == 400
 
 
+@on_one_engine
 def test_the_secrets_of_an_endpoint_are_sealed(ctx: Context) -> None:
     row = endpoints.add_endpoint(ctx, "mailgun", key="a very secret key")
     address = endpoints.shown_address(ctx, row)

@@ -16,6 +16,7 @@ from mailer.errors import ConflictError, InputError
 from mailer.schema.bounces import BounceMailbox, BounceReport
 from tests.bounces.test_classify import dsn
 from tests.bounces.test_service import HARD, events, make_message, verp
+from tests.support.engines import on_one_engine
 from tests.support.imap_server import PASSWORD, USER, ImapServer, run_imap_server
 
 
@@ -63,6 +64,7 @@ def test_what_is_new_is_fetched_once_and_marked_as_seen(ctx: Context, imap: Imap
     assert imap.count("INBOX", "UNSEEN") == 0
 
 
+@on_one_engine
 def test_what_was_read_is_moved_where_a_folder_is_named(ctx: Context, imap: ImapServer) -> None:
     imap.create("Read")
     imap.add(*(report(number) for number in range(45)))
@@ -73,6 +75,7 @@ def test_what_was_read_is_moved_where_a_folder_is_named(ctx: Context, imap: Imap
     assert (imap.count("INBOX"), imap.count("Read"), count_reports(ctx)) == (0, 45, 45)
 
 
+@on_one_engine
 def test_a_report_goes_the_way_of_all_reports(ctx: Context, imap: ImapServer) -> None:
     message_id = make_message(ctx)
     raw = dsn(HARD, "5.1.1").replace(b"To: b+x@bounce.example.com", f"To: {verp(ctx, message_id)}".encode())
@@ -86,6 +89,7 @@ def test_a_report_goes_the_way_of_all_reports(ctx: Context, imap: ImapServer) ->
 
 
 @pytest.mark.parametrize("move_to", ["", "Read"])
+@on_one_engine
 def test_killed_after_storing_nothing_is_doubled_and_the_rest_is_tidied(
     ctx: Context, imap: ImapServer, move_to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +115,7 @@ def test_killed_after_storing_nothing_is_doubled_and_the_rest_is_tidied(
     assert imap.count("Read") == (2 if move_to else 0)
 
 
+@on_one_engine
 def test_another_uidvalidity_means_reading_from_the_beginning_without_doubles(ctx: Context, imap: ImapServer) -> None:
     imap.add(report(1), report(2))
     row = add(ctx, imap)
@@ -134,6 +139,7 @@ def test_two_pollers_at_once_fetch_each_mail_once(ctx: Context, imap: ImapServer
     assert count_reports(ctx) == 30
 
 
+@on_one_engine
 def test_a_mailbox_that_is_leased_is_left_alone(ctx: Context, imap: ImapServer) -> None:
     row = add(ctx, imap)
     with ctx.write() as session:
@@ -143,6 +149,7 @@ def test_a_mailbox_that_is_leased_is_left_alone(ctx: Context, imap: ImapServer) 
         mailboxes.poll_now(ctx, row.public_id)
 
 
+@on_one_engine
 def test_what_the_server_says_is_shown(ctx: Context, imap: ImapServer) -> None:
     row = add(ctx, imap, password="wrong")
 
@@ -154,6 +161,7 @@ def test_what_the_server_says_is_shown(ctx: Context, imap: ImapServer) -> None:
         assert b"wrong" not in kept.secret
 
 
+@on_one_engine
 def test_a_server_that_is_away_is_told(ctx: Context) -> None:
     row = add(ctx, ImapServer(1))
 
@@ -168,6 +176,7 @@ def test_a_folder_name_cannot_end_its_command(imap: ImapServer) -> None:
         raise AssertionError("such a folder is not there")
 
 
+@on_one_engine
 def test_values_that_cannot_be_are_told_all_at_once(ctx: Context) -> None:
     values = MailboxValues(name="", host="mail.example.com", username="x", port="0", security="none", move_to="INBOX")
 

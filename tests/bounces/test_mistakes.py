@@ -19,6 +19,7 @@ from mailer.schema.delivery import Message, Sending
 from mailer.schema.reputation import RateSlot
 from mailer.statuses import EventKind, SendingState
 from tests.bounces.test_service import make_message
+from tests.support.engines import on_one_engine
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_a_mistake_is_held_marked_and_released_in_bulk(ctx: Context) -> None:
         mistakes.release_incident(ctx, incident.id, by=None)
 
 
+@on_one_engine
 def test_no_mistake_keeps_the_suppressions_and_lets_the_batches_go(ctx: Context) -> None:
     sending = suspect(ctx)
     mistakes.watch_providers(ctx)
@@ -92,6 +94,7 @@ def test_no_mistake_keeps_the_suppressions_and_lets_the_batches_go(ctx: Context)
         assert session.scalars(select(Address.bounce_state)).one() == "hard"
 
 
+@on_one_engine
 def test_mailboxes_of_nobody_in_particular_are_never_suspected(ctx: Context) -> None:
     suspect(ctx, "other")
 

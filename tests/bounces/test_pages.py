@@ -26,6 +26,7 @@ from mailer.statuses import EventKind, Role
 from tests.bounces.test_classify import dsn, plain
 from tests.bounces.test_service import events, make_message, verp
 from tests.support.client import make_client, sign_in
+from tests.support.engines import on_one_engine
 from tests.support.story import PASSWORD, Story, make_story
 from tests.support.ways_in import STRANGE, WaysIn, make_ways_in
 
@@ -63,6 +64,7 @@ def bounce(ctx: Context, story: Story, said: str = "550 5.1.1 no such user") -> 
         return session.scalars(select(func.max(Event.id)).where(Event.kind == "hard_bounce")).one() or 0, email
 
 
+@on_one_engine
 def test_what_a_server_said_stays_text_on_every_page(ctx: Context, client: FlaskClient, story: Story) -> None:
     bounce(ctx, story, f"550 5.1.1 no such user {CANARY}")
     with ctx.write() as session:
@@ -82,6 +84,7 @@ def test_what_a_server_said_stays_text_on_every_page(ctx: Context, client: Flask
     assert "&lt;script&gt;alert(1)" in client.get(f"/bounces/reports/{report}").text
 
 
+@on_one_engine
 def test_the_list_is_filtered_by_campaign_kind_reason_and_address(
     ctx: Context, client: FlaskClient, story: Story
 ) -> None:
@@ -111,6 +114,7 @@ def test_clearing_the_flag_lifts_what_staff_may_lift(ctx: Context, client: Flask
         assert session.scalars(active).all() == []
 
 
+@on_one_engine
 def test_contacts_go_into_a_segment_once(ctx: Context, client: FlaskClient, story: Story) -> None:
     event_id, _ = bounce(ctx, story)
     segment = create_static(ctx, "Came back")
@@ -126,6 +130,7 @@ def test_contacts_go_into_a_segment_once(ctx: Context, client: FlaskClient, stor
         assert session.scalar(members) == 1
 
 
+@on_one_engine
 def test_the_export_holds_what_the_filter_means_and_no_formula(ctx: Context, client: FlaskClient, story: Story) -> None:
     bounce(ctx, story)
     with ctx.write() as session:
@@ -142,6 +147,7 @@ def test_the_export_holds_what_the_filter_means_and_no_formula(ctx: Context, cli
     assert {row[2] for row in hard[1:]} == {"hard_bounce"}
 
 
+@on_one_engine
 def test_pages_go_on_by_key(ctx: Context, client: FlaskClient, story: Story) -> None:
     with ctx.write() as session:
         message = session.scalars(select(Message.id).order_by(Message.id)).first() or 0
@@ -155,6 +161,7 @@ def test_pages_go_on_by_key(ctx: Context, client: FlaskClient, story: Story) -> 
     assert "checkbox" in client.get(following[1].replace("&amp;", "&")).text
 
 
+@on_one_engine
 def test_a_marketer_cannot_clear_teach_or_see_the_ways_in(ctx: Context, client: FlaskClient, ways_in: WaysIn) -> None:
     accounts.create_staff(ctx, "mia@example.com", Role.MARKETER)
     with ctx.write() as session:
@@ -169,6 +176,7 @@ def test_a_marketer_cannot_clear_teach_or_see_the_ways_in(ctx: Context, client: 
         assert client.post(path, data={"csrf_token": token, "event": "1", "verdict": "hard"}).status_code == 403
 
 
+@on_one_engine
 def test_an_endpoint_is_made_on_the_page_and_its_key_never_shown(
     ctx: Context, client: FlaskClient, story: Story
 ) -> None:
@@ -186,6 +194,7 @@ def test_an_endpoint_is_made_on_the_page_and_its_key_never_shown(
         assert len(session.scalars(select(WebhookEndpoint.id)).all()) == 1
 
 
+@on_one_engine
 def test_a_mailbox_shows_what_the_server_said_and_no_password(client: FlaskClient, ways_in: WaysIn) -> None:
     sign_in(client)
 
@@ -226,6 +235,7 @@ def test_a_lesson_is_applied_to_reports_that_are_here_and_to_later_ones(ctx: Con
         assert "ada1" not in session.scalars(select(BounceLesson.words)).one()
 
 
+@on_one_engine
 def test_a_lesson_says_nothing_about_other_words(ctx: Context) -> None:
     taught = service.record_report(ctx, STRANGE % 1, "test")
     service.process_reports(ctx)
@@ -238,6 +248,7 @@ def test_a_lesson_says_nothing_about_other_words(ctx: Context) -> None:
     assert count_state(ctx, "hard") == 1
 
 
+@on_one_engine
 def test_a_lesson_that_is_forgotten_holds_for_nothing_later(ctx: Context) -> None:
     taught = service.record_report(ctx, STRANGE % 1, "test")
     service.process_reports(ctx)
@@ -253,6 +264,7 @@ def test_a_lesson_that_is_forgotten_holds_for_nothing_later(ctx: Context) -> Non
     assert (count_state(ctx, "not_bounce"), count_state(ctx, "soft")) == (1, 1)
 
 
+@on_one_engine
 def test_what_cannot_be_taught_is_refused(ctx: Context) -> None:
     report = service.record_report(ctx, STRANGE % 1, "test")
     short = service.record_report(ctx, plain("x", "y"), "test")
@@ -268,6 +280,7 @@ def test_what_cannot_be_taught_is_refused(ctx: Context) -> None:
             teaching.teach(ctx, number, "hard")
 
 
+@on_one_engine
 def test_a_report_that_cannot_be_read_waits_and_is_then_left_to_a_person(ctx: Context) -> None:
     bad = service.record_report(ctx, b"no json", "webhook:mailgun")
     good = service.record_report(ctx, STRANGE % 1, "test")
