@@ -5,6 +5,7 @@ serialized with the gate (delivery/gate.py), which locks the same rows `FOR SHAR
 """
 
 import secrets
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.accounts.service import record_audit
 from mailer.addresses import AddressError, check_address, hash_address
 from mailer.clock import utc_now
 from mailer.consent import queries
@@ -55,7 +57,9 @@ class Cause:
 # ------------------------------------------------------------------ topics
 
 
-def create_topic(ctx: Context, name: str, *, description: str = "", is_own_products: bool = False) -> Topic:
+def create_topic(
+    ctx: Context, name: str, *, description: str = "", is_own_products: bool = False, is_tracked: bool = True
+) -> Topic:
     """Create a topic; it starts empty. ConflictError where the name is taken."""
     name = name.strip()
     if not name:
@@ -63,10 +67,29 @@ def create_topic(ctx: Context, name: str, *, description: str = "", is_own_produ
     with ctx.write() as session:
         if queries.find_topic(session, name):
             raise ConflictError(f"a topic is already called {name!r}", mend="choose another name")
-        topic = Topic(name=name, description=description, is_own_products=is_own_products, created_at=utc_now())
+        topic = Topic(
+            name=name,
+            description=description,
+            is_own_products=is_own_products,
+            is_tracked=is_tracked,
+            created_at=utc_now(),
+        )
         session.add(topic)
         session.flush()
     return topic
+
+
+def set_topic_tracking(ctx: Context, public_id: uuid.UUID, *, is_tracked: bool, by: int | None = None) -> None:
+    """Say whether opens and clicks of a topic's mails are kept; for sendings that begin from now on."""
+    with ctx.write() as session:
+        topic = session.scalar(select(Topic).where(Topic.public_id == public_id))
+        if topic is None:
+            raise NotFoundError("no such topic")
+        if topic.is_tracked != is_tracked:
+            topic.is_tracked = is_tracked
+            record_audit(
+                session, "consent.set_topic_tracking", by=by, subject=("topic", topic.id), detail={"kept": is_tracked}
+            )
 
 
 # ------------------------------------------------------------------ permission

@@ -178,12 +178,12 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
     """Return the context of the template: values of contact and campaign, and each special link with its token."""
     keys, settings, message_id = ctx.keys, ctx.settings, outgoing.message_id
     links = list(content.urls)
-    if content.track_clicks and not content.is_test:
+    if (content.track_clicks or any(content.actions)) and not content.is_test:
         base = f"{settings.tracking_url}/c/"
         found = tokens.click_tokens(keys, message_id, len(links), key_id=content.key_id)
         marked = PlainText.of if found and is_plain(base + found[0]) else str  # they differ in their token only
         links = [marked(base + token) for token in found]
-        if not outgoing.tracks_clicks:
+        if not (content.track_clicks and outgoing.tracks_clicks):  # what does something for the person stays theirs
             links = [
                 mine if has_action else url
                 for mine, url, has_action in zip(links, content.urls, content.actions, strict=True)

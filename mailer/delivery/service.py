@@ -26,6 +26,7 @@ from mailer.delivery.queries import get_sending
 from mailer.delivery.states import Fact, next_status, states_before
 from mailer.errors import ConflictError
 from mailer.schema.base import Base
+from mailer.schema.consent import Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
 from mailer.schema.reputation import Breaker
@@ -62,7 +63,12 @@ class SendingSpec:
 
 
 def create_sending(session: Session, ctx: Context, spec: SendingSpec) -> Sending:
-    """Create a sending that is being prepared; nothing goes out before `start_sending`."""
+    """Create a sending that is being prepared; nothing goes out before `start_sending`.
+
+    Opens and clicks are kept where both the sending and its topic want them.
+    """
+    topic = session.get(Topic, spec.topic_id) if spec.topic_id is not None else None
+    is_tracked = topic is None or topic.is_tracked
     sending = Sending(
         sending_class=spec.sending_class.value,
         topic_id=spec.topic_id,
@@ -71,8 +77,8 @@ def create_sending(session: Session, ctx: Context, spec: SendingSpec) -> Sending
         rate_per_second=spec.rate_per_second,
         keeps_quiet_hours=spec.keeps_quiet_hours,
         send_until=spec.send_until,
-        track_opens=spec.track_opens,
-        track_clicks=spec.track_clicks,
+        track_opens=spec.track_opens and is_tracked,
+        track_clicks=spec.track_clicks and is_tracked,
         state=SendingState.PREPARING.value,
         key_id=ctx.keys.current,
         created_at=utc_now(),

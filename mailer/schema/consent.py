@@ -8,7 +8,7 @@ Contact and topic are no foreign keys here: nobody deletes those rows (docs/deci
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, text
+from sqlalchemy import Index, LargeBinary, String, Text, text, true
 
 from mailer.schema.base import Base, Big, BigInt, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 from mailer.statuses import (
@@ -28,7 +28,10 @@ LEFT = "verdict = 'withdrawn' OR verdict = 'unsubscribed'"
 
 
 class Topic(Base):
-    """What one can subscribe to. `customer` and `business` permissions reach own-products topics only."""
+    """What one can subscribe to. `customer` and `business` permissions reach own-products topics only.
+
+    `is_tracked` False: opens and clicks of its mails are kept with nobody.
+    """
 
     __tablename__ = "topic"
 
@@ -37,6 +40,7 @@ class Topic(Base):
     name: Mapped[str] = mapped_column(String(100), unique=True)
     description: Mapped[str] = mapped_column(Text, default="")
     is_own_products: Mapped[bool] = mapped_column(default=False)
+    is_tracked: Mapped[bool] = mapped_column(default=True, server_default=true())
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

@@ -9,11 +9,14 @@ from sqlalchemy import func, select
 
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.delivery.service import SendingSpec, create_sending
 from mailer.reports.timeline import key_of, list_timeline
 from mailer.schema.actions import ActionRun, Webhook
+from mailer.schema.consent import Topic
 from mailer.schema.contacts import Contact
-from mailer.schema.delivery import Event
+from mailer.schema.delivery import Event, Sending
 from mailer.schema.segments import Segment, SegmentMember
+from mailer.statuses import SendingClass
 from tests.support.clicked import Clicked, make_clicked
 from tests.support.client import make_client, sign_in
 from tests.support.story import Story, make_story
@@ -152,3 +155,26 @@ def test_the_timeline_is_turned_by_its_link(world: World) -> None:
     second = client.get(older[1].replace("&amp;", "&"), headers={"HX-Request": "true"}).text
     assert "To the newest" in second
     assert client.get(f"/contacts/{public_id}?after=nonsense").status_code == 200
+
+
+@ON_SQLITE
+def test_a_topic_switches_opens_and_clicks_off_for_sendings_to_come(world: World) -> None:
+    ctx, story, _clicked, client, token = world
+    with ctx.read() as session:
+        topic = session.get_one(Topic, story.topic_id)
+        before = session.get_one(Sending, story.running.sending_id)
+    form = {"csrf_token": token, "is_tracked": "0"}
+
+    assert client.post(f"/topics/{topic.public_id}/tracking", data=form).status_code == 303
+    with ctx.write() as session:
+        spec = SendingSpec(
+            sending_class=SendingClass.MARKETING, sender_id=before.sender_id,
+            content_version_id=before.content_version_id, topic_id=topic.id,
+        )  # fmt: skip
+        off = create_sending(session, ctx, spec)
+        assert (off.track_opens, off.track_clicks) == (False, False)
+    client.post(f"/topics/{topic.public_id}/tracking", data={**form, "is_tracked": "1"})
+    with ctx.write() as session:
+        again = create_sending(session, ctx, spec)
+        assert (again.track_opens, again.track_clicks) == (True, True)
+    assert "not kept" not in client.get("/topics").text.split("New topic")[0]

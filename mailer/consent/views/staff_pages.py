@@ -2,6 +2,7 @@
 
 import csv
 import io
+import uuid
 from collections.abc import Iterator
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -44,12 +45,23 @@ def create() -> ResponseReturnValue:
             form_text("name"),
             description=form_text("description"),
             is_own_products=form_text("is_own_products") == "1",
+            is_tracked=form_text("is_untracked") != "1",
         )
     except MailerError as error:
         with app_context().read() as session:
             topics, counts = queries.list_topics(session), queries.count_subscribers(session)
         return page_with_problems("admin/consent/topics.html", error, topics=topics, counts=counts, values=request.form)
     return done(_("%(name)s is there; nobody subscribes to it yet.", name=topic.name), url_for("topics.index"))
+
+
+@topic_pages.post("/<uuid:public_id>/tracking")
+@access(*MARKETING)
+def track(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Keep opens and clicks of a topic's mails from now on, or do not."""
+    is_tracked = form_text("is_tracked") == "1"
+    service.set_topic_tracking(app_context(), public_id, is_tracked=is_tracked, by=who().id)
+    said = _("Opens and clicks are kept.") if is_tracked else _("Opens and clicks of new mails are not kept.")
+    return done(said, url_for("topics.index"))
 
 
 @suppression_pages.get("", endpoint="index")

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("network", sa.String(length=20), server_default="", nullable=False),
     ):
         op.add_column("hit", column)
+    op.add_column("topic", sa.Column("is_tracked", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("action_run", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
     with op.batch_alter_table("hit") as table:
         table.alter_column(
@@ -78,6 +79,7 @@ def downgrade() -> None:
             "reason", type_=sa.String(length=60), existing_type=sa.String(length=200), existing_nullable=False
         )
     op.drop_column("action_run", "attempts")
+    op.drop_column("topic", "is_tracked")
     for name in ("network", "device", "program", "seconds_after", "flags", "rules"):
         op.drop_column("hit", name)
 
