@@ -16,6 +16,7 @@ from mailer.campaigns.canary import (
     DOMAIN_IS_NEW_DAYS,
     IMPORT_IS_NEW_DAYS,
     SAMPLE,
+    CanaryPlan,
     Facts,
     Rules,
     decide_canary,
@@ -64,7 +65,23 @@ def choose(ctx: Context, campaign: Campaign, sending_id: int) -> First:
 
 def _plan(session: Session, campaign: Campaign, sendable: int) -> dict[str, Any] | None:
     overrides = get_workspace(session).limits
-    rules = Rules(
+    rules = _rules(overrides)
+    if sendable <= rules.above or rules.watch_seconds <= 0:
+        return None
+    plan = decide_canary(_gather(session, campaign, sendable, limit_value(overrides, "canary_stale_days")), rules)
+    return plan.as_json() if plan else None
+
+
+def foresee_canary(session: Session, campaign: Campaign, sendable: int) -> CanaryPlan | None:
+    """Return the canary that is certain before the audience is frozen: that of a new domain. For the review."""
+    rules = _rules(get_workspace(session).limits)
+    if campaign.is_transactional or sendable <= rules.above or not _is_new_domain(session, campaign):
+        return None
+    return decide_canary(Facts(sendable, 0, 0, 0, is_new_domain=True), rules)
+
+
+def _rules(overrides: Mapping[str, Any]) -> Rules:
+    return Rules(
         above=int(limit_value(overrides, "canary_above")),
         share=limit_value(overrides, "canary_share"),
         least=int(limit_value(overrides, "canary_least")),
@@ -72,10 +89,6 @@ def _plan(session: Session, campaign: Campaign, sendable: int) -> dict[str, Any]
         stale_share=limit_value(overrides, "canary_stale_share"),
         watch_seconds=60 * limit_value(overrides, "canary_watch_minutes"),
     )
-    if sendable <= rules.above or rules.watch_seconds <= 0:
-        return None
-    plan = decide_canary(_gather(session, campaign, sendable, limit_value(overrides, "canary_stale_days")), rules)
-    return plan.as_json() if plan else None
 
 
 def _gather(session: Session, campaign: Campaign, sendable: int, stale_days: float) -> Facts:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mailer.actions.queries import get_webhook_by_name
 from mailer.campaigns import audience
 from mailer.campaigns.attach import list_files
+from mailer.campaigns.first_batches import foresee_canary
 from mailer.campaigns.review import Facts
 from mailer.clock import utc_now
 from mailer.consent.queries import get_topic
@@ -24,11 +25,12 @@ from mailer.delivery.warm_up import count_left
 from mailer.errors import InputError, NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
+from mailer.schema.reputation import Breaker
 from mailer.schema.workspace import Sender
 from mailer.segments.bulk.fields import find_field, read_value
 from mailer.segments.queries import get_segment
 from mailer.settings import is_loopback
-from mailer.statuses import ActionKind
+from mailer.statuses import ActionKind, BreakerState
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
 SAMPLE_LIMIT = 5_000
@@ -97,6 +99,7 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
     today = ctx.clock.today(get_workspace(session).timezone)
     relay, is_permitted = describe_relays(session, ctx)
     starts_at = max(now, campaign.send_at) if campaign.send_at else now
+    figures = audience.count_audience(session, campaign, today, now)
     return Facts(
         subject=campaign.subject,
         sender_email=sender.from_email if sender else "",
@@ -104,7 +107,7 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
         has_sender=sender is not None,
         topic=topic.name if topic else "",
         is_transactional=campaign.is_transactional,
-        audience=audience.count_audience(session, campaign, today, now),
+        audience=figures,
         content=_check_content(session, ctx, campaign, sender),
         relay=relay,
         is_relay_permitted=is_permitted,
@@ -114,8 +117,24 @@ def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:
         warm_up_left=_warm_up_left(session, ctx, campaign, sender),
         recent_names=_sent_lately(session, campaign),
         attached_bytes=sum(file.size for file in list_files(session, campaign.id)),
+        canary=foresee_canary(session, campaign, figures["sendable"]),
+        domain_stands=_why_domain_stands(session, campaign, sender),
         **_identity(session, ctx, sender),
     )
+
+
+def _why_domain_stands(session: Session, campaign: Campaign, sender: Sender | None) -> str:
+    """Return why the breaker holds every marketing campaign of the sender's domain; empty where it does not."""
+    if sender is None or campaign.is_transactional:
+        return ""
+    note = session.scalar(
+        select(Breaker.note).where(
+            Breaker.scope == "domain",
+            Breaker.scope_key == sender.from_email.rpartition("@")[2].lower(),
+            Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value]),
+        )
+    )
+    return note or ""
 
 
 def _check_content(session: Session, ctx: Context, campaign: Campaign, sender: Sender | None) -> list[Finding]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from mailer.addresses import FREEMAIL_DOMAINS
+from mailer.campaigns.canary import CanaryPlan
 from mailer.content.check import Finding, Level
 from mailer.delivery.domains import Light, Standing
 
@@ -20,7 +21,8 @@ ATTACHED_AMBER, ATTACHED_RED = 2**20, 5 * 2**20
 class Facts:
     """Everything that the review looks at; gathered by service.py.
 
-    `is_outside`: a relay in use is not on this machine. `standing` and `checked_ago` are about the domain in From.
+    `is_outside`: a relay in use is not on this machine. `standing` and `checked_ago` are about the domain in From;
+    `domain_stands` is why the breaker holds it.
     """
 
     subject: str
@@ -42,6 +44,8 @@ class Facts:
     is_outside: bool = False
     standing: Standing = field(default_factory=Standing)
     checked_ago: timedelta = timedelta()
+    canary: CanaryPlan | None = None
+    domain_stands: str = ""
 
 
 def review(facts: Facts) -> list[Finding]:
@@ -125,6 +129,13 @@ def _delivery(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "quiet_hours", Level.AMBER, what, "review", "choose a later time, or let it wait for the morning"
             )
+    if facts.domain_stands:
+        what = f"the breaker holds every campaign of the domain: {facts.domain_stands}"
+        yield Finding("domain_stopped", Level.AMBER, what, "review", "it waits until somebody lets the domain go on")
+    if facts.canary is not None:
+        minutes = facts.canary.watch_seconds / 60
+        what = f"the domain is new: {facts.canary.size} go out first and are watched for {minutes:g} min, then the rest"
+        yield Finding("canary", Level.AMBER, what, "review", "nothing to mend; plan for the time")
     sendable = facts.audience.get("sendable", 0)
     if facts.warm_up_left is not None and facts.warm_up_left < sendable:
         what = f"the domain is warming up: {facts.warm_up_left} of {sendable} mails may go out today"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mailer.campaigns.canary import CanaryPlan, CanaryReason
 from mailer.campaigns.review import Facts, review
 from mailer.clock import utc_now
 from mailer.content.check import Level
@@ -70,3 +71,12 @@ def test_a_free_mailbox_is_no_sender() -> None:
     (finding,) = review(facts(sender_email="fjord@gmail.com", standing=Standing()))
 
     assert (finding.code, finding.level) == ("freemail_sender", Level.RED)
+
+
+def test_a_stopped_domain_and_a_certain_canary_are_said_before_the_launch() -> None:
+    plan = CanaryPlan(500, 8_000, {CanaryReason.NEW_DOMAIN: None}, 1_800.0)
+    found = {one.code: one for one in review(facts(canary=plan, domain_stands="12 hard bounces of 200"))}
+
+    assert found["canary"].what.endswith("500 go out first and are watched for 30 min, then the rest")
+    assert "12 hard bounces of 200" in found["domain_stopped"].what
+    assert {found["canary"].level, found["domain_stopped"].level} == {Level.AMBER}
