@@ -18,6 +18,11 @@ from typing import Any
 import psycopg
 
 START_SECONDS = 30
+_FLEETING = (
+    "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+    "autovacuum=off",
+)  # fmt: skip
+"""For databases that live for one test."""
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Postgres:
         """Create a database and return its name."""
         self.made += 1
         name = f"t{os.getpid()}_{self.made}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")  # half the time of WAL_LOG
         return name
 
     def drop(self, name: str) -> None:
@@ -85,7 +90,7 @@ def start_postgres(*, durable: bool = False) -> Postgres:
          "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
         check=True, capture_output=True, env={"TZ": "UTC"}, **identity,
     )  # fmt: skip
-    options = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+    options = [] if durable else [part for option in _FLEETING for part in ("-c", option)]
     command = [
         str(binaries / "bin" / "postgres"), "-D", str(data), "-k", str(folder), "-h", "", "-c", "max_connections=200",
         "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal", *options,
