@@ -111,4 +111,4 @@ def is_auto_reply(mail: Part, text: str) -> bool:
 
 def is_named_auto_reply(mail: Part) -> bool:
     """Tell whether the subject itself says so."""
-    return _AUTO_SUBJECT.search(mail.subject) is not None
+    return _AUTO_SUBJECT.search(mail.subject) is not None or _TICKET_SUBJECT.search(mail.subject) is not None

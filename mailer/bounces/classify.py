@@ -131,10 +131,11 @@ def _by_dsn(mail: Part, text: str, reports: list[RecipientReport]) -> Classifica
     report, worst = min(judged, key=lambda pair: _ORDER.index(pair[1].verdict))
     del report
     if worst.verdict is Verdict.NOT_BOUNCE:
-        named = tuple(dict.fromkeys(one.recipient for one in reports if one.recipient))
-        return _other(Verdict.NOT_BOUNCE, Kind.DELIVERED, named, mail.subject)
-    failed = [one.recipient for one, said in judged if said.verdict is not Verdict.NOT_BOUNCE and one.recipient]
-    recipients = tuple(dict.fromkeys(failed)) or find_recipients(mail, text)
+        reached = tuple(dict.fromkeys(one.recipient for one in reports if one.recipient))
+        return _other(Verdict.NOT_BOUNCE, Kind.DELIVERED, reached, mail.subject)
+    failed = [one for one, said in judged if said.verdict is not Verdict.NOT_BOUNCE]
+    named = dict.fromkeys(address for one in failed for address in (one.recipient, one.original_recipient) if address)
+    recipients = tuple({address.lower(): address for address in named}.values()) or find_recipients(mail, text)
     return _of(worst, recipients)
 
 

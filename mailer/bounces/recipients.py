@@ -17,6 +17,8 @@ _OWN_LINE = re.compile(
     r"(?:$|:[ \t]*$|:[ \t]|\.{3}|[ \t]*[\[(]|[ \t]on (?:mon|tue|wed|thu|fri|sat|sun)|[ \t]*-[ \t])",
     re.IGNORECASE | re.MULTILINE,
 )
+_X400 = re.compile(rf"\bsmtp=({ADDRESS})", re.IGNORECASE)
+_EXPANDED = re.compile(rf"\(expanded from: <?({ADDRESS})>?\)", re.IGNORECASE)
 _LABELLED = re.compile(
     r"(?:^|[\s\"(])(?:(?:failed|invalid|unknown|final|original|intended) )?(?:recipients?|rcpt|rcpt to|addressee"
     r"|e-?mail address|"
@@ -42,9 +44,11 @@ def find_recipients(mail: Part, text: str) -> tuple[str, ...]:
     """Return the addresses that failed, each once, in order."""
     named = decode_words(" ".join(mail.get_all("x-failed-recipients")))
     if "@" in named:
-        return _unique(_ADDRESS.findall(text) if not named.isascii() else [], frozenset()) or _list(named)
+        if not named.isascii():
+            return _unique(_ADDRESS.findall(text), frozenset()) or _list(named)
+        return _unique([*_ADDRESS.findall(named), *_OWN_LINE.findall(text)], frozenset())
     ours = frozenset(one.lower() for one in _ADDRESS.findall(" ".join(mail.get_all(*_OURS))))
-    own_lines = _OWN_LINE.findall(text)
+    own_lines = [*_X400.findall(text), *_OWN_LINE.findall(text), *_EXPANDED.findall(text)]
     for found in (own_lines, _LABELLED.findall(text), _REACH.findall(text), _ADDRESS.findall(text)):
         if others := _unique([one for one in found if not _is_server(one)], ours):
             return others

@@ -235,6 +235,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         destination<2 words> (?:unknown|invalid|not known|does not)
         isn't (?:a|an) (?:valid|known|existing|active|registered) |is not (?:a user|here\b)
         unknown in (?:virtual|local|relay|our)
+        did not<1 words> match an|no match(?:ing)?<2 words> (?:user|address|recipient|name)
         all recipients (?:are )?invalid|discarded user|address unknown|(?<!sender )address rejected(?!:)
         (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:recipient|e-?mail address)
         (?:invalid|unknown|illegal|wrong|bad|incorrect|non-?existent) (?:mailbox|mail address|destination)
