@@ -36,7 +36,7 @@ def get_leaving(session: Session) -> Leaving:
     """Return the figures of the last 30 days."""
     since = utc_now() - PERIOD
     line = ConsentEvent
-    mine = (text(LEFT), line.at > since, line.purpose == Purpose.E_MARKETING.value)
+    mine = (text(f"({LEFT})"), line.at > since, line.purpose == Purpose.E_MARKETING.value)
     count = session.scalar(select(func.count()).select_from(line).where(*mine)) or 0
     newer = aliased(ConsentEvent)
     came_back = exists().where(

@@ -144,7 +144,7 @@ def _add_left(session: Session, sending_id: int, since: datetime | None, slots: 
         .join(Message, and_(Message.id == ConsentEvent.message_id, Message.sending_id == sending_id))
         .join(SendBatch, SendBatch.id == Message.batch_id)
         .where(
-            sql(LEFT),
+            sql(f"({LEFT})"),
             ConsentEvent.at >= since,
             ConsentEvent.channel != EventKind.COMPLAINT.value,
             Message.accepted_at.is_not(None),

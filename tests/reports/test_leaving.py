@@ -10,6 +10,7 @@ from mailer.consent import preferences, service
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.reports.leaving import Leaving, get_leaving
+from mailer.schema.consent import ConsentEvent
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message
 from mailer.statuses import SendingClass
@@ -52,6 +53,16 @@ def test_nobody_who_left_got_a_mail_after_it(ctx: Context) -> None:
     found = _figures(ctx)
 
     assert (found.count, found.late, found.median, found.p99, found.worst) == (1, 0, 0, 0, 0)
+
+
+def test_who_withdrew_before_the_period_is_not_counted(ctx: Context) -> None:
+    _, contact_id = _scene(ctx)
+    with ctx.write() as session:
+        line = {"purpose": "e_marketing", "verdict": "withdrawn", "permission": "withdrawn", "source": "x"}
+        ledger_id = session.get_one(Contact, contact_id).ledger_id
+        session.add(ConsentEvent(**line, ledger_id=ledger_id, at=utc_now() - timedelta(days=31)))
+
+    assert _figures(ctx).count == 0
 
 
 def test_a_mail_accepted_after_it_is_measured(ctx: Context) -> None:
