@@ -100,6 +100,10 @@ class Part:
 
     def walk(self) -> list["Part"]:
         """Return this part and all below it, in order, not looking into mails that are attached."""
+        return self._all
+
+    @cached_property
+    def _all(self) -> list["Part"]:
         found: list[Part] = []
         pending = [self]
         while pending and len(found) < _MAX_PARTS:

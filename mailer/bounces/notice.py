@@ -33,10 +33,10 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&
 _OURS = re.compile(
     r"^[ \t]*(?:subject|betreff|objet|asunto|oggetto|onderwerp|件名|assunto)[ \t]*:.*$", re.IGNORECASE | re.MULTILINE
 )
+_MAYBE_OURS = re.compile("ubject|ubjet|etreff|bjet|sunto|ggetto|nderwerp|件名|ssunto")
 _REPLY_LINE = re.compile(
     r"(?:^|[\s:(<#=\"'>])(?:[45]\d\d[ -](?![\d/:.])|[45]\d\d[ -]?#?[45]\.\d{1,3}\.\d{1,3}|#?[45]\.\d\.\d{1,3}\b)"
     r"|\bsaid\b|remote host|reason|diagnos|error|because|grund|raison|motivo|causa|理由|fehler|erreur",
-    re.IGNORECASE,
 )
 
 
@@ -53,7 +53,8 @@ def own_words(mail: Part) -> str:
         elif part.content_type.startswith("multipart/") and not part.parts:
             texts.append(part.body[:_MAX_TEXT])  # its boundaries are gone
     joined = "\n".join(texts)
-    return _OURS.sub("", joined[: find_copy(joined)])
+    words = joined[: find_copy(joined)]
+    return _OURS.sub("", words) if _MAYBE_OURS.search(words) else words
 
 
 _COPY_KEY = re.compile(
@@ -86,11 +87,10 @@ def plain_of(html: str) -> str:
 
 def telling_lines(text: str) -> str:
     """Return the lines with reply codes or words of cause, each with the two that follow; all where there are none."""
-    lines = text.splitlines()
     kept: list[str] = []
     until = -1
-    for number, line in enumerate(lines):
-        if _REPLY_LINE.search(line):
+    for number, line in enumerate(text.splitlines()):
+        if _REPLY_LINE.search(line.lower()):
             until = number + 2
         if number <= until and line.strip():
             kept.append(line.strip())

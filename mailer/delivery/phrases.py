@@ -5,11 +5,13 @@ hundred patterns twenty times quicker than one long alternation of them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
 
+Word = TypeVar("Word")
 Gram = tuple[str, str, str]
-Patterns = tuple[tuple[frozenset[Gram], tuple[str, ...], re.Pattern[str]], ...]
-"""Each with its keys, and three signs of each (none, where a key is shorter): a text without those has no match."""
+Pattern = tuple[frozenset[Gram], tuple[str, ...], re.Pattern[str]]
+"""A pattern, its keys, and three signs of each (none, where a key is shorter): a text without those has no match."""
 _SPACE = re.compile(r"\s+")
 _WORDS = re.compile(r"<(\d) words>")
 _SPECIAL = frozenset(".^$*+?{}[]()|\\")
@@ -21,33 +23,45 @@ def fold(text: str, limit: int) -> str:
     return _SPACE.sub(" ", text[:limit]).casefold()
 
 
-def grams_of(said: str) -> set[Gram]:
-    """Return every three signs that stand side by side."""
-    return set(zip(said, said[1:], said[2:], strict=False))
+class Phrases(Generic[Word]):
+    """Lists of patterns, each with what it means; the first list with a match counts.
+
+    Three signs lead to the patterns that a text may match, so most are never looked at.
+    """
+
+    def __init__(self, lists: Iterable[tuple[Word, str]], macros: Mapping[str, str] | None = None) -> None:
+        self._entries: list[tuple[Word, tuple[str, ...], re.Pattern[str]]] = []
+        self._by_gram: dict[Gram, list[int]] = {}
+        self._always: list[int] = []
+        for word, lines in lists:
+            for grams, keys, pattern in compile_phrases(lines, macros):
+                for gram in grams:
+                    self._by_gram.setdefault(gram, []).append(len(self._entries))
+                if not grams:
+                    self._always.append(len(self._entries))
+                self._entries.append((word, keys, pattern))
+        self._grams = frozenset(self._by_gram)
+
+    def find(self, said: str) -> Word | None:
+        """Return what the first list with a match means; `said` is folded."""
+        hits = self._grams.intersection(zip(said, said[1:], said[2:], strict=False))
+        numbers = {number for gram in hits for number in self._by_gram[gram]}
+        for number in sorted(numbers.union(self._always)):
+            word, keys, pattern = self._entries[number]
+            for key in keys:
+                if key in said:
+                    if pattern.search(said):
+                        return word
+                    break
+        return None
 
 
-def find_phrase(said: str, patterns: Patterns, grams: set[Gram] | None = None) -> bool:
-    """Tell whether one of `patterns` is in a folded text; `grams` where they are known already."""
-    grams = grams_of(said) if grams is None else grams
-    for some, keys, pattern in patterns:
-        if some and grams.isdisjoint(some):
-            continue
-        for key in keys:
-            if key in said:
-                if pattern.search(said):
-                    return True
-                break
-    return False
-
-
-def compile_phrases(lines: str, macros: Mapping[str, str] | None = None) -> Patterns:
+def compile_phrases(lines: str, macros: Mapping[str, str] | None = None) -> tuple[Pattern, ...]:
     """Return the patterns in `lines`, one or more with bars between them a line, `<n words>` and macros written out."""
     return tuple(_patterns(lines, macros or {}))
 
 
-def _patterns(
-    lines: str, macros: Mapping[str, str]
-) -> Iterator[tuple[frozenset[Gram], tuple[str, ...], re.Pattern[str]]]:
+def _patterns(lines: str, macros: Mapping[str, str]) -> Iterator[Pattern]:
     for line in filter(str.strip, lines.split("\n")):
         for choice in _choices(_expand(line, macros)):
             keys = _keys(choice)

@@ -5,14 +5,6 @@ words are case-folded, so `ß` stands here as `ss`.
 """
 # ruff: noqa: RUF001 - letters of other alphabets
 
-HINTS = (
-    "emp", "nutzer", "postfach", "konto", "nicht", "unbekannt", "dest", "utilis", "inconn", "existe", "adress",
-    "usu", "cuenta", "quota", "quot", "kontingent", "cuota", "buz", "caixa", "conta", "endere", "utente",
-    "casella", "sconos", "esiste", "ontvanger", "gebruiker", "onbekend", "postvak", "mottag", "okänd", "ukjent",
-    "ukendt", "bruker", "modtager", "adres", "odbiorc", "domin", "domein", "groupe", "grupo", "grupp", "spam",
-    "indes", "refus", "rechaz", "rejei", "rifiut", "geweiger", "avvis", "richtlinie",
-)  # fmt: skip
-"""A text of plain ASCII without any of these holds nothing of what follows."""
 TEXTS_WORLD: tuple[tuple[str, str], ...] = (
     (
         "policy",

@@ -6,12 +6,11 @@ codes to the server). `find_reason` reads text, `reason_of_status` the enhanced 
 """
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 
-from mailer.delivery.phrases import Patterns, compile_phrases, find_phrase, fold, grams_of
+from mailer.delivery.phrases import Phrases, fold
 from mailer.delivery.reason_texts import MACROS, TEXTS
-from mailer.delivery.reason_texts_world import HINTS, TEXTS_WORLD
+from mailer.delivery.reason_texts_world import TEXTS_WORLD
 from mailer.statuses import Blame
 
 
@@ -81,8 +80,7 @@ def blame_of(reason: Reason) -> Blame:
     return _BLAME[reason]
 
 
-_PATTERNS = tuple((Reason(reason), compile_phrases(lines, MACROS)) for reason, lines in TEXTS)
-_WORLD = tuple((Reason(reason), compile_phrases(lines)) for reason, lines in TEXTS_WORLD)
+_PATTERNS = Phrases([(Reason(reason), lines) for reason, lines in (*TEXTS_WORLD, *TEXTS)], MACROS)
 _READ_AT_MOST = 1_500
 
 _TRY_LATER = re.compile(
@@ -93,17 +91,7 @@ _TRY_LATER = re.compile(
 
 def find_reason(text: str) -> Reason | None:
     """Return the reason that `text`, the words of a mail server, gives; None where it gives none that we know."""
-    said = fold(text, _READ_AT_MOST)
-    if not said.isascii() or any(hint in said for hint in HINTS):
-        found = _search(said, _WORLD)
-        if found is not None:
-            return found
-    return _search(said, _PATTERNS)
-
-
-def _search(said: str, texts: Sequence[tuple[Reason, Patterns]]) -> Reason | None:
-    grams = grams_of(said)
-    return next((reason for reason, patterns in texts if find_phrase(said, patterns, grams)), None)
+    return _PATTERNS.find(fold(text, _READ_AT_MOST))
 
 
 def says_try_later(text: str) -> bool:
