@@ -5,7 +5,7 @@ breaker is armed, then every hour for 30 days.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, insert, or_, select
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.reputation.counting import COLUMNS, Counted, count_sending
+from mailer.reputation.counting import COLUMNS, count_sending
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import RateLook, RateSlot
 from mailer.schema.workspace import Sender
@@ -21,12 +21,15 @@ from mailer.statuses import SendingClass, SendingState
 
 ARMED_FOR = timedelta(hours=72)
 COUNTED_FOR = timedelta(days=30)
+KEPT_FOR = timedelta(days=31)
+"""Slots are forgotten then: no window reaches so far back."""
 RUNNING_EVERY, ARMED_EVERY, LATE_EVERY = timedelta(seconds=3), timedelta(minutes=1), timedelta(hours=1)
 SHARE_OF_TIME = 20
 """A count that took a second is made every 20 seconds at most."""
 _AT_ONCE = 200
 _CLASSES = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
 _LIVE = (SendingState.SENDING.value,)
+_Slots = Mapping[tuple[str, datetime], Mapping[str, int]]
 
 
 def count_due(ctx: Context, *, is_paced: bool = True, only: int | None = None) -> list[int]:
@@ -62,12 +65,13 @@ def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> 
     now = utc_now()
     with ctx.read() as session:
         counted = count_sending(session, sending_id, sending.started_at, now)
-        is_news = counted.slots != _read_slots(session, sending_id)
+        slots = {key: row for key, row in counted.slots.items() if key[1] >= now - KEPT_FOR}
+        is_news = slots != _read_slots(session, sending_id, now)
     took = timedelta(seconds=time.monotonic() - began)
     domain = from_email.rpartition("@")[2].lower()
     with ctx.write() as session:
         if is_news:
-            _write_slots(session, sending_id, counted)
+            _write_slots(session, sending_id, slots)
         look = session.get(RateLook, sending_id, with_for_update=True)
         if look is None:
             look = RateLook(sending_id=sending_id, domain=domain)
@@ -90,18 +94,29 @@ def _next(sending: Sending, now: datetime, took: timedelta) -> datetime | None:
     return now + LATE_EVERY if age < COUNTED_FOR else None
 
 
-def _read_slots(session: Session, sending_id: int) -> dict[tuple[str, datetime], dict[str, int]]:
-    rows = session.scalars(select(RateSlot).where(RateSlot.sending_id == sending_id))
+def forget_old_slots(ctx: Context) -> int:
+    """Delete slots that no window reaches any more; return how many."""
+    old = RateSlot.slot < utc_now() - KEPT_FOR
+    with ctx.read() as session:
+        if session.scalar(select(RateSlot.sending_id).where(old).limit(1)) is None:
+            return 0
+    with ctx.write() as session:
+        return int(session.execute(delete(RateSlot).where(old)).rowcount)  # type: ignore[attr-defined]
+
+
+def _read_slots(session: Session, sending_id: int, now: datetime) -> _Slots:
+    mine = (RateSlot.sending_id == sending_id, RateSlot.slot >= now - KEPT_FOR)
+    rows = session.scalars(select(RateSlot).where(*mine))
     return {(row.provider, row.slot): {name: getattr(row, name) for name in COLUMNS} for row in rows}
 
 
-def _write_slots(session: Session, sending_id: int, counted: Counted) -> None:
+def _write_slots(session: Session, sending_id: int, slots: _Slots) -> None:
     """Two at once write the same; the row of the sending makes them take turns."""
     session.get(Sending, sending_id, with_for_update={"read": False, "key_share": True}, populate_existing=True)
     session.execute(delete(RateSlot).where(RateSlot.sending_id == sending_id))
     rows: Sequence[dict[str, object]] = [
         {"sending_id": sending_id, "provider": provider, "slot": slot, **figures}
-        for (provider, slot), figures in counted.slots.items()
+        for (provider, slot), figures in slots.items()
     ]
     if rows:
         session.execute(insert(RateSlot), rows)

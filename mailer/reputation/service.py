@@ -14,7 +14,7 @@ from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.log import get_logger
 from mailer.reputation import effects, queries
-from mailer.reputation.looks import ARMED_FOR, count_due
+from mailer.reputation.looks import ARMED_FOR, count_due, forget_old_slots
 from mailer.reputation.policy import (
     STOPPED,
     Decision,
@@ -65,6 +65,7 @@ def check_rates(ctx: Context, *, is_paced: bool = True, is_certain: bool = False
     news = count_due(ctx, is_paced=is_paced)
     if is_paced and not (news or is_certain) and utc_now().second >= EVERY_MINUTE:
         return {}
+    forget_old_slots(ctx)
     with ctx.read() as session:
         verdicts = list(_judge_all(session))
     changed: dict[Scope, BreakerState] = {}

@@ -10,7 +10,7 @@ from mailer.reputation.looks import count_due
 from mailer.reputation.queries import load_rolling
 from tests.reputation.scene import make_sent
 
-LARGE = {"message", "event", "consent_event", "rate_slot"}
+LARGE = {"message", "event", "consent_event"}
 
 
 @pytest.fixture

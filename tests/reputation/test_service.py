@@ -4,18 +4,20 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.service import start_sending
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.reputation import queries
+from mailer.reputation.counting import COLUMNS
+from mailer.reputation.looks import count_due
 from mailer.reputation.policy import EASES_AFTER, Window
 from mailer.reputation.service import check_rates, resume, what_is_ignored
 from mailer.schema.accounts import AuditEvent
 from mailer.schema.delivery import Sending
-from mailer.schema.reputation import Breaker, BreakerChange
+from mailer.schema.reputation import Breaker, BreakerChange, RateSlot
 from mailer.schema.transports import ProviderHold
 from mailer.schema.workspace import Sender
 from mailer.statuses import BreakerState, EventKind
@@ -222,6 +224,26 @@ def test_windows_roll_with_the_time_of_transmission(ctx: Context) -> None:
 
     assert [found[window].transmitted for window in Window] == [10, 30, 70]
     assert [found[window].hard for window in Window] == [0, 0, 3]
+
+
+def test_slots_that_no_window_reaches_are_forgotten_and_not_counted_again(ctx: Context) -> None:
+    old = make_sent(ctx, 10, ago=timedelta(days=40))
+    with ctx.write() as session:
+        add_sent(session, old, 5)
+    check(ctx)
+    with ctx.write() as session:
+        session.execute(
+            insert(RateSlot).values(
+                sending_id=old, provider="yahoo", slot=utc_now() - timedelta(days=32),
+                **dict.fromkeys(COLUMNS, 1),
+            )
+        )  # fmt: skip
+    check(ctx)
+
+    with ctx.read() as session:
+        rows = session.execute(select(RateSlot.provider, RateSlot.accepted)).all()
+    assert rows == [("other", 5)]
+    assert count_due(ctx, is_paced=False) == []
 
 
 def test_nothing_sent_is_nothing_judged(ctx: Context) -> None:
