@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from mailer.context import Context
 from mailer.schema.delivery import Engagement, Event, Message
 from mailer.schema.tracking import Hit, VerdictRun
-from mailer.tracking import recompute
+from mailer.tracking import queries, recompute
 from mailer.tracking.machines import RULES_VERSION
-from mailer.tracking.recompute import continue_recompute, recompute_due, start_recompute
+from mailer.tracking.recompute import continue_recompute, get_run, recompute_due, start_recompute
 from mailer.workspace.service import ensure_workspace
 from tests.tracking.test_ingest import FIREFOX, Sent
 
@@ -178,3 +178,23 @@ def test_kill_9_in_the_middle_loses_and_doubles_nothing(sent: Sent, tmp_path) ->
     assert (last.hits, last.changed, last.is_done) == (26, 26, True)
     with sent.ctx.read() as session:
         assert set(session.scalars(select(Event.hit_class))) == {"human"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nobody_judges_old_hits_while_new_ones_are_taken_in(sent: Sent) -> None:
+    """A page that is being written is not seen yet: a verdict without it would be written over that with it."""
+    sent.hit(100)
+    sent.take_in()
+    run_id = start_recompute(sent.ctx)
+    judging = threading.Thread(target=continue_recompute, args=(sent.ctx, run_id))
+    with sent.ctx.write() as taking_in:
+        queries.lock_verdicts(taking_in, is_shared=True)
+        with sent.ctx.write() as another:
+            queries.lock_verdicts(another, is_shared=True)  # hosts take in side by side
+        judging.start()
+        judging.join(0.4)
+        assert judging.is_alive()
+    judging.join(10)
+
+    assert not judging.is_alive()
+    assert get_run(sent.ctx, run_id).is_done
