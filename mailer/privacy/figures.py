@@ -9,9 +9,10 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.database import any_row
-from mailer.privacy.wiping import add_figure
+from mailer.privacy.wiping import ACTIONS, add_figure
+from mailer.schema.actions import ActionRun
 from mailer.schema.consent import ConsentEvent
-from mailer.schema.content import TrackedLink
+from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.privacy import KeptFigure
 from mailer.statuses import ConsentVerdict, EventKind, HitClass, MessageState
@@ -30,7 +31,8 @@ def is_written(session: Session, sending_id: int) -> bool:
 
 def count_figures(session: Session, sending_id: int) -> list[Figure]:
     """Count the report of a sending from its rows."""
-    return [*_states(session, sending_id), *_events(session, sending_id), *_links(session, sending_id)]
+    counted = (_states, _events, _links, _actions)
+    return [figure for count in counted for figure in count(session, sending_id)]
 
 
 def write_figures(session: Session, sending_id: int, figures: list[Figure]) -> None:
@@ -84,3 +86,16 @@ def _links(session: Session, sending_id: int) -> Iterator[Figure]:
     for ordinal, human, machine in rows:
         yield "link", f"{ordinal}/human", human
         yield "link", f"{ordinal}/machine", machine
+
+
+def _actions(session: Session, sending_id: int) -> Iterator[Figure]:
+    rows = session.execute(
+        select(TrackedLink.ordinal, ActionRun.state, func.count())
+        .join(LinkAction, LinkAction.tracked_link_id == TrackedLink.id)
+        .join(ActionRun, ActionRun.link_action_id == LinkAction.id)
+        .join(Message, Message.id == ActionRun.message_id)
+        .where(Message.sending_id == sending_id)
+        .group_by(TrackedLink.ordinal, ActionRun.state)
+    )
+    for ordinal, state, count in rows:
+        yield ACTIONS, f"{ordinal}/{state}", count

@@ -18,7 +18,8 @@ from mailer.ids import new_ledger_id, new_public_id
 from mailer.privacy.person import Person
 from mailer.privacy.register import REGISTER, Fate, New, Phase, Table, get_table, of_phase
 from mailer.privacy.rows import Messages, is_of, messages_of, table_of
-from mailer.schema.content import TrackedLink
+from mailer.schema.actions import ActionRun
+from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Message, Sending
 from mailer.schema.followups import FollowUp
 from mailer.schema.privacy import KeptFigure
@@ -31,6 +32,7 @@ ROWS, MESSAGES, SCANNED = 500, 200, 20_000
 OWN_KEYS = -(2**62)
 """Recipient keys of erased people begin below it; no contact and no hash of an address has one."""
 FOLLOW_UPS = "follow_up"
+ACTIONS = "action"
 
 
 @contextmanager
@@ -91,6 +93,8 @@ def _wipe_some(ctx: Context, entry: Table, person: Person) -> int:
     with erasing(ctx) as session:
         if entry.name == FollowUp.__tablename__:
             _keep_follow_ups(session, [key[0] for key in keys])
+        if entry.name == ActionRun.__tablename__:
+            _keep_actions(session, [key[0] for key in keys])
         if entry.fate is not Fate.DELETE:
             return wipe(session, entry, person, messages_of(person))
         is_mine = tuple_(*table.primary_key.columns).in_([tuple(key) for key in keys])
@@ -108,6 +112,20 @@ def _keep_follow_ups(session: Session, ids: Sequence[int]) -> None:
     ).all()
     for sending_id, status, count in rows:
         add_figure(session, sending_id, FOLLOW_UPS, status, count)
+
+
+def _keep_actions(session: Session, ids: Sequence[int]) -> None:
+    """Count what clicks set off at their sendings, by link and outcome."""
+    rows = session.execute(
+        select(Message.sending_id, TrackedLink.ordinal, ActionRun.state, func.count())
+        .join(Message, Message.id == ActionRun.message_id)
+        .join(LinkAction, LinkAction.id == ActionRun.link_action_id)
+        .join(TrackedLink, TrackedLink.id == LinkAction.tracked_link_id)
+        .where(ActionRun.id.in_(ids))
+        .group_by(Message.sending_id, TrackedLink.ordinal, ActionRun.state)
+    ).all()
+    for sending_id, ordinal, state, count in rows:
+        add_figure(session, sending_id, ACTIONS, f"{ordinal}/{state}", count)
 
 
 def add_figure(session: Session, sending_id: int, name: str, word: str, count: int) -> None:

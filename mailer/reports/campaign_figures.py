@@ -139,7 +139,7 @@ def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
         events={(kind, word or ""): count for kind, word, count in events},
         unsubscribed=_count_unsubscribed(session, sending_id),
         follow_ups=_count_follow_ups(session, sending_id, kept),
-        links=list_links(session, sending_id),
+        links=list_links(session, sending_id, kept),
     )
 
 
@@ -158,13 +158,22 @@ def _kept_figures(session: Session, sending_id: int, kept: Kept) -> CampaignFigu
         events={(word.partition("/")[0], word.partition("/")[2]): count for (_, word), count in events.items()},
         unsubscribed=kept.get(("unsubscribed", ""), 0),
         follow_ups=_count_follow_ups(session, sending_id, kept),
-        links=[_kept_link(line, kept) for line in list_links(session, sending_id)],
+        links=[_kept_link(line, kept) for line in list_links(session, sending_id, kept)],
     )
 
 
 def _kept_link(line: LinkFigures, kept: Kept) -> LinkFigures:
     human, machine = (kept.get(("link", f"{line.ordinal}/{who}"), 0) for who in ("human", "machine"))
-    return replace(line, human=human, machine=machine)
+    done, not_done = _kept_actions(line.ordinal, kept, "done"), _kept_actions(line.ordinal, kept, *_NOT_DONE)
+    return replace(line, human=human, machine=machine, done=done, not_done=not_done)
+
+
+_NOT_DONE = ("refused", "failed")
+
+
+def _kept_actions(ordinal: int, kept: Kept, *states: str) -> int:
+    """Return the actions of a link about people who were erased, or of a sending whose rows are gone."""
+    return sum(kept.get(("action", f"{ordinal}/{state}"), 0) for state in states)
 
 
 def _count_unsubscribed(session: Session, sending_id: int) -> int:
@@ -195,7 +204,7 @@ def _count_follow_ups(session: Session, sending_id: int, kept: Kept) -> dict[str
     return {status: count + kept.get(("follow_up", status), 0) for status, count in found.items()}
 
 
-def list_links(session: Session, sending_id: int) -> list[LinkFigures]:
+def list_links(session: Session, sending_id: int, kept: Kept) -> list[LinkFigures]:
     """Return the links of a sending by human clicks, the most clicked first."""
     human = func.count(Event.message_id.distinct()).filter(Event.hit_class == HitClass.HUMAN.value)
     machine = func.count(Event.message_id.distinct()).filter(Event.hit_class != HitClass.HUMAN.value)
@@ -218,13 +227,14 @@ def list_links(session: Session, sending_id: int) -> list[LinkFigures]:
 
     def count(link: TrackedLink, *states: str) -> int:
         mine = [action.id for action in actions if action.tracked_link_id == link.id]
-        return sum(counts.get((action_id, state), 0) for action_id in mine for state in states)
+        there = sum(counts.get((action_id, state), 0) for action_id in mine for state in states)
+        return there + _kept_actions(link.ordinal, kept, *states)
 
     return [
         LinkFigures(
             link.ordinal, link.url, link.label, link.response, people, machines,
             actions=sum(action.tracked_link_id == link.id for action in actions),
-            done=count(link, "done"), not_done=count(link, "refused", "failed"),
+            done=count(link, "done"), not_done=count(link, *_NOT_DONE),
         )
         for link, people, machines in found
     ]  # fmt: skip
