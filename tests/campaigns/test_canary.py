@@ -106,6 +106,7 @@ def test_the_first_share_is_spread_over_providers_and_the_rest_is_kept_back(ctx:
         assert claim_batch(session, sending.id, ctx.clock.now() + timedelta(days=1)) is not None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_first_are_not_the_oldest_contacts(ctx: Context) -> None:
     campaign_id = make_campaign(ctx, {"example.com": 600})
 
@@ -193,6 +194,7 @@ def mail_everybody(ctx: Context, *, days_ago: int) -> None:
         session.execute(insert(Message), rows)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_two_prepares_lay_one_canary(make_ctx: Callable[..., Context]) -> None:
     first, second = make_ctx(), make_ctx()
     campaign_id = make_campaign(first, {"example.com": 600})

@@ -17,30 +17,25 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path / "data", {"smtp_url": "smtp://127.0.0.1:9", "bounce_domain": "bounce.example.com"})
 
 
-def test_a_held_campaign_is_shown_and_let_go_with_a_note(shell: Shell) -> None:
-    assert shell.json("reputation", "show") == {
-        "state": "ok", "window": "24h", "breakers": [],
-        "rates": [{"scope": "all", "key": "", "transmitted": 0, "hard_bounces": 0.0, "complaints": 0.0,
-                   "unsubscribes": 0.0}],
-    }  # fmt: skip
+def test_a_warned_domain_is_shown_and_let_go_with_a_note(shell: Shell) -> None:
+    assert shell.json("reputation", "show")["rates"] == [
+        {"scope": "all", "key": "", "transmitted": 0, "hard_bounces": 0.0, "complaints": 0.0, "unsubscribes": 0.0}
+    ]
     settings = Settings(data_dir=shell.folder, public_url="http://127.0.0.1:8000")  # type: ignore[call-arg]
     ctx = make_context(settings, bell=SilentBell())
-    make_sent(ctx, 100, hard=5)
-    make_sent(ctx, 100, hard=5)
+    make_sent(ctx, 300, hard=12)
     check_rates(ctx, is_paced=False)
     ctx.database.dispose()
 
-    (held,) = shell.json("reputation", "show")["breakers"]
-    assert (held["scope"], held["key"], held["state"]) == ("domain", "example.com", "paused")
-    assert held["why"] == "10 hard bounces of 200 transmitted in 1h are 5.00%; the limit is 5.00%"
-    shell.run("reputation", "resume", "domain", "example.com", "--note", " ", code=2)
+    found = {one["scope"]: one for one in shell.json("reputation", "show")["breakers"]}
+    assert (found["domain"]["key"], found["domain"]["state"]) == ("example.com", "review")
+    assert found["domain"]["why"] == "12 hard bounces of 300 transmitted in 1h are 4.00%; the limit is 2.00%"
     released = shell.json("reputation", "resume", "domain", "example.com", "--note", "cleaned")
     assert (released["state"], released["why"]) == ("ok", "cleaned")
-    assert "unless it becomes worse than paused" in released["ignored"]
+    assert "unless it becomes worse than review" in released["ignored"]
     shell.run("reputation", "resume", "domain", "example.com", "--note", "again", code=3)
-    shell.run("reputation", "resume", "domain", "nowhere.example", "--note", "x", code=1)
     lines = shell.lines("reputation", "history", "--scope", "domain", "--key", "example.com")
-    assert [(line["before"], line["state"]) for line in lines] == [("paused", "ok"), ("ok", "paused")]
+    assert [(line["before"], line["state"]) for line in lines] == [("review", "ok"), ("ok", "review")]
 
 
 def test_limits_are_shown_and_changed_others_are_not_touched(shell: Shell) -> None:

@@ -56,6 +56,7 @@ def test_ten_of_two_hundred_hold_the_sending_and_nine_do_not(ctx: Context) -> No
     assert "breaker.trip" in actions
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("accepted", "hard", "complaints"), [(3, 1, 0), (900, 0, 1), (199, 19, 0)])
 def test_small_numbers_stop_nothing(ctx: Context, accepted: int, hard: int, complaints: int) -> None:
     make_sent(ctx, accepted, hard=hard, complaints=complaints)
@@ -92,6 +93,7 @@ def test_only_a_note_releases_and_what_was_accepted_does_not_stop_it_again(ctx: 
     assert changes[0] == ("paused", "ok", NOTE)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_worse_figures_stop_it_again_after_a_release(ctx: Context) -> None:
     bad = make_sent(ctx, 200, hard=10)
     check(ctx)
@@ -115,6 +117,7 @@ def test_mails_after_a_release_are_judged_as_ever(ctx: Context) -> None:
     assert check(ctx)["sending", str(bad)] is BreakerState.PAUSED
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_disabled_is_released_by_an_operator_only(ctx: Context) -> None:
     bad = make_sent(ctx, 200, hard=20)
     assert check(ctx)["sending", str(bad)] is BreakerState.DISABLED
@@ -246,6 +249,7 @@ def test_slots_that_no_window_reaches_are_forgotten_and_not_counted_again(ctx: C
     assert count_due(ctx, is_paced=False) == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_nothing_sent_is_nothing_judged(ctx: Context) -> None:
     assert check(ctx) == {}
     with ctx.read() as session:

@@ -30,7 +30,7 @@ from tests.support.crowd import make_crowd_campaign
 
 MANY = 2_000
 FAST = {"rate_per_second": 0, "relay_connections": 20}
-SHORT = pytest.param(1_200, {"canary_above": 1_000, "canary_least": 300}, 300, id="1200")
+SHORT = pytest.param(1_200, {"canary_above": 1_000, "canary_least": 240}, 240, id="1200")
 FULL = pytest.param(20_000, {}, 1_000, id="20000", marks=pytest.mark.chaos)
 
 

@@ -117,6 +117,7 @@ def test_a_canary_with_too_many_bounces_is_held_and_its_rest_stays_back(ctx: Con
     assert limit_of(ctx, sending_id) is None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_canary_that_a_person_had_paused_stays_back_where_a_breaker_stands(ctx: Context) -> None:
     """The pause came first, so the hold is the person's; lifting it must not release what the breaker judged."""
     sending_id = make_canary(ctx, hard=18)
@@ -145,6 +146,7 @@ def test_bounces_that_come_in_the_last_second_still_hold_it(ctx: Context) -> Non
     assert limit_of(ctx, sending_id) == 9
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_paused_canary_waits_for_its_person(ctx: Context) -> None:
     sending_id = make_canary(ctx)
     look_after(ctx)
@@ -160,6 +162,7 @@ def test_a_paused_canary_waits_for_its_person(ctx: Context) -> None:
     assert limit_of(ctx, sending_id) is None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_person_may_let_it_go_early_and_is_named(ctx: Context) -> None:
     sending_id = make_canary(ctx)
     look_after(ctx)
@@ -172,6 +175,7 @@ def test_a_person_may_let_it_go_early_and_is_named(ctx: Context) -> None:
         release_now(ctx, sending_id, "again")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_cancelled_sending_is_watched_no_more(ctx: Context) -> None:
     sending_id = make_canary(ctx)
     look_after(ctx)
@@ -183,6 +187,7 @@ def test_a_cancelled_sending_is_watched_no_more(ctx: Context) -> None:
     assert watch_of(ctx, sending_id).state == "ended"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_page_is_told_how_far_it_is(ctx: Context) -> None:
     sending_id = make_canary(ctx, waiting=20)
     look_after(ctx)
