@@ -35,8 +35,6 @@ def decide_retry(attempts: int, now: datetime) -> datetime:
 
 # ------------------------------------------------------------------ soft bounces of an address (FEATURES B4)
 
-SOFT_COUNT, SOFT_SPAN = 5, timedelta(days=14)
-FULL_COUNT, FULL_SPAN = 5, timedelta(days=30)
 ASLEEP_FOR = timedelta(days=90)
 QUIET_AFTER = timedelta(days=5)
 """A mail that was accepted and has not come back for so long has arrived."""
@@ -53,6 +51,15 @@ class SoftVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SoftLimits:
+    """How many messages in a row, over how long at least; `full_span` for a full mailbox."""
+
+    count: int = 5
+    span: timedelta = timedelta(days=14)
+    full_span: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class SoftBounce:
     """A message that came back softly: one, however often it was tried."""
 
@@ -61,7 +68,7 @@ class SoftBounce:
 
 
 def decide_soft_bounces(
-    bounces: Sequence[SoftBounce], reset_at: datetime | None, *, has_slept: bool = False
+    bounces: Sequence[SoftBounce], reset_at: datetime | None, limits: SoftLimits, *, has_slept: bool = False
 ) -> SoftVerdict:
     """Return what an address deserves. `reset_at`: when it last took a mail; `has_slept`: this is its one more try.
 
@@ -70,9 +77,9 @@ def decide_soft_bounces(
     since = [one for one in bounces if reset_at is None or one.at > reset_at]
     full = [one.at for one in since if one.reason is Reason.MAILBOX_FULL]
     other = [one.at for one in since if one.reason is not Reason.MAILBOX_FULL]
-    if _is_too_many(other, SOFT_COUNT, SOFT_SPAN):
+    if _is_too_many(other, limits.count, limits.span):
         return SoftVerdict.SUPPRESS
-    if _is_too_many(full, FULL_COUNT, FULL_SPAN) or (has_slept and full):
+    if _is_too_many(full, limits.count, limits.full_span) or (has_slept and full):
         return SoftVerdict.SLEEP
     return SoftVerdict.FINE
 

@@ -5,7 +5,7 @@ a report that comes twice, or a delivery that is told late, leaves the same behi
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -15,12 +15,22 @@ from mailer.consent.release import Scope, lift_ids, release_scope
 from mailer.consent.service import suppress
 from mailer.context import Context
 from mailer.database import any_row
-from mailer.delivery.policy import ASLEEP_FOR, COUNTED, QUIET_AFTER, SoftBounce, SoftVerdict, decide_soft_bounces
+from mailer.delivery.policy import (
+    ASLEEP_FOR,
+    COUNTED,
+    QUIET_AFTER,
+    SoftBounce,
+    SoftLimits,
+    SoftVerdict,
+    decide_soft_bounces,
+)
 from mailer.delivery.reasons import Reason
 from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message
+from mailer.schema.workspace import Workspace
 from mailer.statuses import EventKind, HitClass, SuppressionReason
+from mailer.workspace.limits import limit_value
 
 ASLEEP = "mailbox full"
 TIRED = "soft bounces in a row"
@@ -42,8 +52,11 @@ def list_suppressed(session: Session, address_ids: Iterable[int | None]) -> list
 def judge_address(session: Session, address_id: int, *, message_id: int | None = None) -> SoftVerdict:
     """Make of an address what its events ask for, and return that. The address must be locked."""
     address = session.get_one(Address, address_id)
+    bounces, limits = _list_bounces(session, address_id), load_soft_limits(session)
+    if len(bounces) < limits.count and not _was_suppressed(session, address):
+        return SoftVerdict.FINE  # what most soft bounces come to
     reset_at, has_slept = _find_reset(session, address)
-    verdict = decide_soft_bounces(_list_bounces(session, address_id), reset_at, has_slept=has_slept)
+    verdict = decide_soft_bounces(bounces, reset_at, limits, has_slept=has_slept)
     active = session.scalars(select(Suppression).where(*_is_active(address))).all()
     mine = [row for row in active if row.source in (ASLEEP, TIRED)]
     if verdict is SoftVerdict.FINE:
@@ -54,6 +67,21 @@ def judge_address(session: Session, address_id: int, *, message_id: int | None =
         if verdict is SoftVerdict.SLEEP and address.bounce_state == "ok":
             address.bounce_state = "asleep"
     return verdict
+
+
+def load_soft_limits(session: Session) -> SoftLimits:
+    """Return the limits of this workspace."""
+    chosen = session.scalar(select(Workspace.limits)) or {}
+    return SoftLimits(
+        count=int(limit_value(chosen, "soft_bounces_in_row")),
+        span=timedelta(days=limit_value(chosen, "soft_bounce_days")),
+        full_span=timedelta(days=limit_value(chosen, "mailbox_full_days")),
+    )
+
+
+def _was_suppressed(session: Session, address: Address) -> bool:
+    mine = (Suppression.address_hash == address.email_hash, Suppression.reason == _SOFT.value)
+    return session.scalar(select(Suppression.id).where(*mine).limit(1)) is not None
 
 
 def wake_addresses(ctx: Context) -> int:

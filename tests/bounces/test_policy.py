@@ -15,7 +15,7 @@ from mailer.consent.release import Scope
 from mailer.consent.suppressions import lift_one
 from mailer.context import Context
 from mailer.delivery.events import DeliveryEvent
-from mailer.delivery.policy import SoftBounce, SoftVerdict, decide_soft_bounces
+from mailer.delivery.policy import SoftBounce, SoftLimits, SoftVerdict, decide_soft_bounces
 from mailer.delivery.reasons import Reason
 from mailer.delivery.service import apply_events
 from mailer.delivery.soft_bounces import wake_addresses
@@ -23,6 +23,7 @@ from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message
 from mailer.statuses import EventKind, HitClass, MessageState, SuppressionReason
+from mailer.workspace.service import ensure_workspace
 from tests.support.engines import on_one_engine
 from tests.support.make import make_reader, make_sending, make_staff, make_topic
 
@@ -60,7 +61,7 @@ def bounces(days: Iterable[float], reason: Reason = REFUSES) -> list[SoftBounce]
 def test_the_table_of_soft_bounces(
     given_bounces: list[SoftBounce], reset_at: datetime | None, has_slept: bool, verdict: SoftVerdict
 ) -> None:
-    assert decide_soft_bounces(given_bounces, reset_at, has_slept=has_slept) is verdict
+    assert decide_soft_bounces(given_bounces, reset_at, SoftLimits(), has_slept=has_slept) is verdict
 
 
 # ------------------------------------------------------------------ with rows
@@ -115,6 +116,18 @@ def test_the_fifth_message_over_two_weeks_suppresses_and_the_fourth_does_not(ctx
     apply(ctx, events[:4])
     assert active(ctx) == []
     apply(ctx, events[4:])
+    assert active(ctx) == [("soft_bounces", "soft bounces in a row")]
+
+
+@on_one_engine
+def test_the_limits_of_the_workspace_count(ctx: Context) -> None:
+    workspace = ensure_workspace(ctx)
+    with ctx.write() as session:
+        session.get_one(type(workspace), workspace.id).limits = {"soft_bounces_in_row": 2, "soft_bounce_days": 3}
+    mails = make_mails(ctx, 2)
+
+    apply(ctx, soft(mails, [3, 0]))
+
     assert active(ctx) == [("soft_bounces", "soft bounces in a row")]
 
 
