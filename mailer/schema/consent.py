@@ -170,6 +170,7 @@ class Suppression(Base):
             postgresql_where=text("lifted_at IS NULL"),
         ),
         Index("ix_suppression_created_at", "created_at", "id"),
+        Index("ix_suppression_address_hash", "address_hash", "reason"),
     )
 
     id: Mapped[Id]

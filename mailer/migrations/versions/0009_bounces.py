@@ -152,9 +152,11 @@ def upgrade() -> None:
         sqlite_where=sa.text("kind IN ('hard_bounce', 'soft_bounce', 'delayed', 'complaint')"),
         postgresql_where=sa.text("kind IN ('hard_bounce', 'soft_bounce', 'delayed', 'complaint')"),
     )
+    op.create_index("ix_suppression_address_hash", "suppression", ["address_hash", "reason"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_suppression_address_hash", "suppression")
     op.drop_index("ix_event_trouble_sending", "event")
     op.drop_index("ix_event_trouble", "event")
     with op.batch_alter_table("bounce_report") as batch:
