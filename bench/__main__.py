@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("bounces", "render", "import", "track", "segments", "freeze", "send", "soak")
+NAMES = ("bounces", "render", "import", "track", "ingest", "segments", "freeze", "send", "soak")
 
 
 def main() -> int:

@@ -201,7 +201,8 @@ def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[Store
         Hit.id, Hit.message_id, Hit.kind, Hit.link, Hit.method, Hit.at, Hit.flags, Hit.ip, Hit.user_agent,
         Hit.hit_class, Hit.reason, Hit.rules,
     )  # fmt: skip
-    rows = session.execute(select(*columns).where(*conditions).order_by(Hit.id.desc()).limit(_MOST_HITS))
+    newest = (Hit.message_id.desc(), Hit.at.desc())  # as the index has them: by id, the whole table would be walked
+    rows = session.execute(select(*columns).where(*conditions).order_by(*newest).limit(_MOST_HITS))
     return [StoredHit(*row) for row in rows]
 
 

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from mailer.accounts.queries import list_staff
+from mailer.accounts.queries import list_groups, list_staff
 from mailer.actions.queries import list_webhooks
 from mailer.campaigns import attach, audience, gather, queries, service
 from mailer.campaigns.queries import CampaignLine
@@ -222,6 +222,7 @@ def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
         "webhooks": list_webhooks(session),
         "settable": [one for one in list_settable(session) if one.key != OWNER],
         "people": list_staff(session),
+        "groups": list_groups(session),
         "fields": [],
         "links": [],
         "content_problem": "",
