@@ -46,7 +46,8 @@ DSN = (
 )
 FREE = (
     "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\nTo: b+x@bounce.example.com\r\nSubject: failure notice\r\n"
-    "\r\nHi. This is the qmail-send program at mx.example.net.\r\nI'm afraid I wasn't able to deliver your message to the\r\n"
+    "\r\nHi. This is the qmail-send program at mx.example.net.\r\n"
+    "I'm afraid I wasn't able to deliver your message to the\r\n"
     "following addresses. This is a permanent error; I've given up. Sorry it didn't work out.\r\n\r\n<{to}>:\r\n"
     "192.0.2.7 does not like recipient.\r\nRemote host said: {said}\r\nGiving up on 192.0.2.7.\r\n\r\n"
     "--- Below this line is a copy of the message.\r\n\r\nReturn-Path: <b+x@bounce.example.com>\r\n"
