@@ -9,7 +9,7 @@ from mailer.reputation.queries import find_breaker
 from mailer.reputation.watching import Progress, find_progress
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker
-from mailer.statuses import BreakerState, HoldReason
+from mailer.statuses import BreakerState
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def get_guarded(session: Session, sending_id: int | None) -> Guarded:
     sending = session.get(Sending, sending_id) if sending_id is not None else None
     if sending is None:
         return Guarded()
-    stopping = find_stopping(session, sending.id) if sending.hold_reason == HoldReason.BREAKER else None
+    stopping = find_stopping(session, sending.id) if sending.hold_reason else None  # a person's pause may be older
     own = find_breaker(session, "sending", str(sending.id))
     is_warning = own is not None and stopping is None and own.state != BreakerState.OK.value
     return Guarded(
