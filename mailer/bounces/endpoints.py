@@ -17,7 +17,7 @@ from mailer.bounces.webhooks.proof import Door
 from mailer.bounces.webhooks.providers import BY_PASSWORD
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import InputError, NotFoundError, Problem
+from mailer.errors import InputError, NotFoundError, Problem, SetupError
 from mailer.ids import new_public_id
 from mailer.schema.bounces import WebhookEndpoint
 from mailer.sealing import seal, unseal
@@ -45,7 +45,10 @@ def add_endpoint(
 
     Raises:
         InputError: lists every value that cannot be.
+        SetupError: nobody knows at which address we are to be called.
     """
+    if not ctx.settings.public_url:
+        raise SetupError("a provider needs an address to call", mend="set MAILER_PUBLIC_URL")
     slug, name, key = _check(provider, name, key)
     secret = Secret(secrets.token_urlsafe(24), key, secrets.token_urlsafe(18) if slug in BY_PASSWORD else "")
     row = WebhookEndpoint(

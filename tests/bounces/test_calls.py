@@ -23,7 +23,7 @@ from mailer.bounces import calls, certificates, endpoints, service
 from mailer.bounces.webhooks.call import MAX_BYTES
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import UntrustedRequestError
+from mailer.errors import SetupError, UntrustedRequestError
 from mailer.schema.bounces import BounceReport, WebhookCall, WebhookEndpoint
 from mailer.schema.consent import Suppression
 from mailer.schema.delivery import Message
@@ -390,6 +390,12 @@ def test_a_subscription_is_confirmed_at_amazon_alone(ctx: Context, web: str) -> 
 
     assert post(web, path, json_sent({**envelope, "Signature": signature})) == 400
     assert post(web, path, json_sent(envelope)) == 400
+
+
+@on_one_engine
+def test_without_an_address_of_ours_nobody_can_be_told_to_call(make_ctx: Callable[..., Context]) -> None:
+    with pytest.raises(SetupError):
+        endpoints.add_endpoint(make_ctx(public_url=""), "postmark")
 
 
 @on_one_engine
