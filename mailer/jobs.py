@@ -52,12 +52,17 @@ class SilentBell:
         """Do nothing."""
 
 
+_AT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+"""A broker that is away is told at once: without it each ring tries for six seconds, and a command stands still."""
+
+
 class CeleryBell:
     """Rings through the broker."""
 
     def __init__(self, settings: Settings) -> None:
         self._celery = Celery("mailer-bell")
         self._celery.conf.update(celery_config(settings))
+        self._celery.conf.broker_transport_options |= _AT_ONCE
 
     def ring(self, job: Job, *args: int) -> None:
         """Send the task; a broker that is away costs a log line, the tick does the rest."""
