@@ -15,7 +15,7 @@ import pytest
 from mailer.bounces.classify import classify_report
 from mailer.statuses import Verdict
 
-FLOOR, FALSE_HARD, RECIPIENTS = 0.96, 0.005, 0.93
+FLOOR, FALSE_HARD, RECIPIENTS = 0.96, 0.005, 0.95
 
 
 @dataclass
