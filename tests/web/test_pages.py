@@ -43,7 +43,8 @@ def list_addresses(story: Story) -> list[str]:
     return [
         "/dashboard", "/dashboard/running", "/contacts", "/contacts?q=ada", "/contacts/new", f"/contacts/{contact}",
         f"/contacts/{contact}?kind=mail", f"/contacts/{contact}/edit", "/follow-ups", "/follow-ups?whose=all",
-        "/follow-ups?status=done", f"/follow-ups/new?contact={contact}", "/follow-ups/sharing", "/segments", "/segments/new", "/segments/new?kind=combined",
+        "/follow-ups?status=done", f"/follow-ups/new?contact={contact}", "/follow-ups/sharing", "/segments",
+        "/segments/new", "/segments/new?kind=combined",
         f"/segments/{story.segment.public_id}", f"/segments/{story.segment.public_id}/edit",
         f"/segments/{story.segment.public_id}/count", f"/segments/{story.segment.public_id}/members.csv",
         f"/segments/{story.segment.public_id}/explain?email=person0@example.com", "/campaigns", "/campaigns/new",

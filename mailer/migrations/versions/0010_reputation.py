@@ -1,5 +1,7 @@
 """counts by slot, the breaker's history, canaries, outside figures"""
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -19,7 +21,7 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def _one_of(column, words):
+def _one_of(column: str, words: Iterable[str]) -> str:
     return " OR ".join(f"{column} = '{word}'" for word in words)
 
 
