@@ -29,13 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trials", type=int, default=1, help="repeat what kills processes")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and all that start installations in the same: they take ports in turn."""
-    for item in items:
-        group = "installations" if {"e2e", "supervisor"} & set(item.path.parts) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 ENGINES = ("sqlite", "postgresql")
 
 

@@ -96,7 +96,7 @@ def held(reason: str) -> Outcome:
 
 _REPLY_OUTCOMES = {
     "421": later("throttled", is_slowed=True),
-    "450": later("unknown"),
+    "450": later("mailbox_refuses"),
     "451": later("system"),
     "452": later("system"),
     "454": later("throttled", is_slowed=True),

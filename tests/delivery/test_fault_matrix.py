@@ -43,7 +43,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def matrix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path, redis_url: str
 ) -> dict[tuple[str, str], Seen]:
-    """What came of every cell, all played side by side."""
+    """What came of every cell, all played side by side, once: a shuffled order comes back to an engine."""
+    if request.param not in _played:
+        _played[request.param] = _play_all(request, tmp_path_factory, certificate, redis_url)
+    return _played[request.param]
+
+
+_played: dict[str, dict[tuple[str, str], Seen]] = {}
+
+
+def _play_all(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path, redis_url: str
+) -> dict[tuple[str, str], Seen]:
     folder = tmp_path_factory.mktemp("matrix")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, f"{certificate}.key")

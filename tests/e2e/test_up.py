@@ -25,26 +25,27 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         yield ready
 
 
-def test_up_serves_and_ends_cleanly_at_ctrl_c(embedded: Installation) -> None:
-    embedded.start()
+def test_up_serves_ends_cleanly_at_ctrl_c_and_comes_back_at_its_port(embedded: Installation) -> None:
+    # away from the ports that others choose by themselves: a test beside this one must not take it in between
+    embedded.start(
+        "--port", str(next(port for port in sample(range(20_000, 30_000), 50) if is_free("127.0.0.1", port)))
+    )
+    first = embedded.address
     assert {"catcher", "listen", "web", "ingest", "send", "work", "beat"} <= set(embedded.children())
-    with urlopen(f"{embedded.address}/readyz") as answer:
+    with urlopen(f"{first}/readyz") as answer:
         assert answer.status == 200
     assert embedded.process is not None
 
     embedded.process.send_signal(signal.SIGINT)
-
-    assert embedded.process.wait(30) == 0
+    embedded.process.communicate(timeout=30)
+    assert embedded.process.returncode == 0
     wait_until("the end of every process", lambda: not embedded.family(), 10)
-
-
-def test_second_ctrl_c_ends_at_once(embedded: Installation) -> None:
+    embedded.said = ""
     embedded.start()
-    assert embedded.process is not None
+    assert embedded.address == first  # links that were mailed live on
 
     embedded.process.send_signal(signal.SIGINT)
-    embedded.process.send_signal(signal.SIGINT)
-
+    embedded.process.send_signal(signal.SIGINT)  # a second one ends it at once
     embedded.process.wait(15)
     wait_until("the end of every process", lambda: not embedded.family(), 10)
 
@@ -83,20 +84,6 @@ def test_taken_port_is_an_error_that_names_it(embedded: Installation) -> None:
 
     assert port in refused.stderr
     assert "mend" in refused.stderr
-
-
-def test_port_is_kept_for_the_links_that_were_mailed(embedded: Installation) -> None:
-    # away from the ports that others choose by themselves: a test beside this one must not take it in between
-    embedded.start(
-        "--port", str(next(port for port in sample(range(20_000, 30_000), 50) if is_free("127.0.0.1", port)))
-    )
-    first = embedded.address
-    embedded.stop()
-    embedded.said = ""
-
-    embedded.start()
-
-    assert embedded.address == first
 
 
 def test_crashed_child_is_started_again(running: Installation) -> None:

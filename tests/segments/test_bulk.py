@@ -213,7 +213,7 @@ def test_tasks_go_to_the_owner_chain_once_and_open_ones_are_withdrawn(
     with ctx.read() as session:
         rows = list(session.scalars(select(FollowUp).order_by(FollowUp.contact_id)))
     assert [row.owner_id for row in rows] == [seller.id, boss.id, *[seller.id] * 7]
-    followups.complete(ctx, rows[0].public_id, "sale")
+    followups.complete(ctx, [rows[0].public_id], "sale")
     task = undo(ctx, task)
     assert (task.undone_count, task.kept_count) == (8, 1)
     with ctx.read() as session:

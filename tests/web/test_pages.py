@@ -52,7 +52,7 @@ def list_addresses(story: Story) -> list[str]:
         f"/campaigns/{running}/plot", f"/campaigns/{running}/messages",
         f"/campaigns/{running}/messages?show=opened", "/designs", "/designs/edit?source=invitation",
         "/designs/preview?name=invitation", "/deliverability", "/operations", "/operations/live", "/transports",
-        "/transports/new", f"/campaigns/{running}/unknown", "/bounces", "/bounces/1", "/imports",
+        "/transports/new", f"/campaigns/{running}/unknown", "/bounces", "/bounces/reports/1", "/imports",
         "/imports/new",
         "/suppressions", "/suppressions/export", "/topics",
         "/fields", "/settings", "/senders", "/senders/new", "/staff",
