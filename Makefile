@@ -42,7 +42,7 @@ check: $(DEV_STAMP) ## static checks: lint, format, types, contracts, migrations
 	$(BIN)/codespell mailer tests bench docs frontend/src templates *.md
 
 test: $(DEV_STAMP) ## every test, both databases, a browser, a short chaos run
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz-segments: $(DEV_STAMP) ## thousands of random rules against a naive oracle, 2,000 people, both engines; CASES=… SEED=…
 	MAILER_ORACLE_CASES=$(CASES) MAILER_ORACLE_PEOPLE=2000 MAILER_ORACLE_SEED=$(SEED) MAILER_FUZZ_CASES=$(CASES) \

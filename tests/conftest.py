@@ -29,6 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trials", type=int, default=1, help="repeat what kills processes")
 
 
+SLOW = ("e2e", "supervisor", "browser", "chaos")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: not set(SLOW) & set(item.path.parts))
+
+
 ENGINES = ("sqlite", "postgresql")
 
 
