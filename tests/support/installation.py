@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.lifeline import dying_with_us
+
 UP_SECONDS = 90
 COMMAND = [sys.executable, "-m", "mailer.cli.main"]
 
@@ -34,6 +36,7 @@ class Installation:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509 - as in lifeline.py
         )
         assert self.process.stdout is not None
         while "Ctrl-C" not in self.said:

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -17,12 +16,14 @@ from typing import Any
 
 import psycopg
 
+from tests.support.lifeline import make_folder, start_server
+
 START_SECONDS = 30
 _FLEETING = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
-    "autovacuum=off",
+    "autovacuum=off", "dynamic_shared_memory_type=mmap",
 )  # fmt: skip
-"""For databases that live for one test."""
+"""For databases that live for one test. Shared memory in files of their folder goes with it, whatever happens."""
 
 
 @dataclass
@@ -37,10 +38,9 @@ class Postgres:
 
     def launch(self) -> None:
         """Start the server on its data and wait until it answers."""
-        self.process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={"TZ": "UTC"},
-            start_new_session=True, **self.identity,
-        )  # fmt: skip
+        self.process = start_server(
+            self.command, at_death=signal.SIGQUIT, environment={"TZ": "UTC"}, identity=self.identity
+        )
         _wait(self)
 
     def crash(self) -> None:
@@ -81,7 +81,7 @@ class Postgres:
 
 def start_postgres(*, durable: bool = False) -> Postgres:
     """Start a fresh server; `durable` keeps fsync on, for benchmarks and fault tests."""
-    folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))
+    folder = make_folder("pg")
     binaries = _copy_binaries(folder)
     identity = _identity(folder)
     data = folder / "data"

