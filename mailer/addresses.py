@@ -6,7 +6,8 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES as SPECIAL_USE
 from email_validator import EmailNotValidError, validate_email
@@ -43,26 +44,18 @@ FREEMAIL_DOMAINS = frozenset(PROVIDERS) | {
 """Where anybody gets a mailbox: nobody may send a newsletter from there."""
 PROVIDER_NAMES = ("google", "microsoft", "yahoo", "apple", "other")
 
-_PLAIN = re.compile(
-    r"(?P<local>[a-z0-9_](?:[a-z0-9_+-]*(?:\.[a-z0-9_+-]+)*))"
-    r"@(?P<domain>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24})",
-    re.IGNORECASE | re.ASCII,
-)
+_PLAIN_LOCAL = re.compile(r"[a-z0-9_][a-z0-9_+-]*(?:\.[a-z0-9_+-]+)*", re.ASCII)
+_PLAIN_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}", re.ASCII)
 _MAX_LOCAL = 64
 _MAX_PLAIN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A valid address. `email` is the normal form: case-folded, the domain as A-labels (RFC 5890)."""
+class Address(NamedTuple):
+    """A valid address: `email` is `local@domain` in normal form, case-folded, the domain as A-labels (RFC 5890)."""
 
     email: str
+    local: str
     domain: str
-
-    @property
-    def local(self) -> str:
-        """The part before the at sign."""
-        return self.email[: -len(self.domain) - 1]
 
     @property
     def provider(self) -> str:
@@ -89,13 +82,20 @@ def check_address(text: str) -> Address:
 
 def _plain_address(text: str) -> Address | None:
     """Return the address where `text` is of the plainest kind, else None: let the library judge."""
-    match = _PLAIN.fullmatch(text) if len(text) <= _MAX_PLAIN else None
-    if match is None or len(match["local"]) > _MAX_LOCAL:
+    if len(text) > _MAX_PLAIN or not text.isascii():
         return None
-    domain = match["domain"].lower()
-    if "--" in domain or domain.rpartition(".")[2] in _SPECIAL_TOP or domain.endswith(_SPECIAL_TAILS):
+    email = text.lower()
+    local, _, domain = email.rpartition("@")
+    if len(local) > _MAX_LOCAL or not _is_plain_domain(domain) or not _PLAIN_LOCAL.fullmatch(local):
         return None
-    return Address(f"{match['local'].lower()}@{domain}", domain)
+    return Address(email, local, domain)
+
+
+@lru_cache(10_000)
+def _is_plain_domain(domain: str) -> bool:
+    if "--" in domain or not _PLAIN_DOMAIN.fullmatch(domain):
+        return False
+    return domain.rpartition(".")[2] not in _SPECIAL_TOP and not domain.endswith(_SPECIAL_TAILS)
 
 
 _SPECIAL_TOP = frozenset(name for name in SPECIAL_USE if "." not in name)
@@ -108,7 +108,8 @@ def _validated_address(text: str) -> Address:
     except EmailNotValidError as error:
         raise AddressError(str(error)) from error
     domain = valid.ascii_domain.lower()
-    return Address(f"{valid.local_part.lower()}@{domain}", domain)
+    local = valid.local_part.lower()
+    return Address(f"{local}@{domain}", local, domain)
 
 
 def hash_address(email: str, key: bytes) -> bytes:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from mailer.addresses import AddressError, check_address, hash_address
+from mailer.addresses import Address, AddressError, check_address, hash_address
 from mailer.imports.mapping import Columns
 from mailer.statuses import FieldType
 
@@ -95,58 +96,54 @@ class ContactChecker:
     own_fields: Mapping[str, OwnField]
     owners: Mapping[str, int]
     hash_key: bytes
-    _readers: list[tuple[int, str]] = field(init=False)
     _own: list[tuple[int, OwnField]] = field(init=False)
-    _at: dict[str, int] = field(init=False)
-    _plain: list[int] = field(init=False)
+    _width: int = field(init=False)
+    _pick: Callable[[Sequence[str]], tuple[str, ...]] = field(init=False)
+    _pick_plain: Callable[[Sequence[str]], tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._at = {name: number for number, name in enumerate(self.columns.fields) if name is not None}
-        self._own = [(number, self.own_fields[name]) for name, number in self._at.items() if name in self.own_fields]
-        self._plain = [self._at.get(name, -1) for name in PLAIN]
+        at = {name: number for number, name in enumerate(self.columns.fields) if name is not None}
+        self._own = [(number, self.own_fields[name]) for name, number in at.items() if name in self.own_fields]
+        self._width = len(self.columns.fields)
+        self._pick = itemgetter(*[at.get(name, -1) for name in ("email", "external_id", "owner", "company", "tags")])
+        self._pick_plain = itemgetter(*[at.get(name, -1) for name in PLAIN])
 
     @property
     def has_external_id(self) -> bool:
         """Whether the external id is the key of this file."""
-        return "external_id" in self._at
+        return "external_id" in self.columns.fields
 
     def check(self, cells: Sequence[str]) -> ContactRow:
         """Return the values of a row; RowError says why it cannot be taken."""
-        if len(cells) < len(self.columns.fields):
-            cells = [*cells, *[""] * (len(self.columns.fields) - len(cells))]
-        email = self._cell(cells, "email")
-        external_id = self._cell(cells, "external_id")
+        if len(cells) < self._width:
+            cells = [*cells, *[""] * (self._width - len(cells))]
+        padded = [*cells, ""]  # where a column is not in the file, the last one is picked
+        email, external_id, owner, company, tags = self._pick(padded)
         if not email and not external_id:
             raise RowError(
                 "there is no address" if not self.has_external_id else "there is neither address nor external id"
             )
-        plain = tuple([cells[number] if number >= 0 else "" for number in self._plain])
+        plain = self._pick_plain(padded)
         if not _is_tidy(plain):
             plain = tuple(_tidy(name, text) for name, text in zip(PLAIN, plain, strict=True))
         if plain[5]:
             _check_timezone(plain[5])
-        address = _address(email) if email else None
+        address = _address(email) if email else _NO_ADDRESS
         return ContactRow(
-            email=address.email if address else "",
-            domain=address.domain if address else "",
-            provider=address.provider if address else "",
-            email_hash=hash_address(address.email, self.hash_key) if address else b"",
-            external_id=_tidy("external_id", external_id) if external_id else "",
-            plain=plain,
-            owner_id=self._owner(self._cell(cells, "owner")),
-            company=_tidy("company", self._cell(cells, "company")),
-            tags=_tags(self._cell(cells, "tags")),
-            data=self._data(cells) if self._own else "{}",
-            cells=tuple(cells),
+            address.email,
+            address.domain,
+            address.provider,
+            hash_address(address.email, self.hash_key) if email else b"",
+            _tidy("external_id", external_id),
+            plain,
+            self._owner(owner) if owner else 0,
+            _tidy("company", company),
+            _tags(tags) if tags else (),
+            self._data(cells) if self._own else "{}",
+            tuple(cells),
         )
 
-    def _cell(self, cells: Sequence[str], name: str) -> str:
-        number = self._at.get(name)
-        return "" if number is None else cells[number]
-
     def _owner(self, email: str) -> int:
-        if not email:
-            return 0
         owner = self.owners.get(email.lower())
         if owner is None:
             raise RowError(f"the owner {email!r} is no user")
@@ -196,7 +193,10 @@ class ActivityChecker:
 _ACTIVITY_COLUMNS = frozenset({"email", "kind", "at", "amount", "currency", "external_id", "note"})
 
 
-def _address(text: str) -> Any:
+_NO_ADDRESS = Address("", "", "")
+
+
+def _address(text: str) -> Address:
     try:
         return check_address(text)
     except AddressError as error:
@@ -210,10 +210,10 @@ def _is_tidy(plain: tuple[str, ...]) -> bool:
 
 
 def _tidy(name: str, text: str) -> str:
-    if not text:
-        return text
-    text = _CONTROLS.sub(" ", text).strip()
     limit = _LENGTHS.get(name, _LENGTH)
+    if len(text) <= limit and text.isprintable():
+        return text.strip()
+    text = _CONTROLS.sub(" ", text).strip()
     if len(text) > limit:
         raise RowError(f"{name} has more than {limit} characters")
     return text

@@ -177,10 +177,12 @@ def _iter_text(table: TableFile) -> Iterator[list[str] | BadRow]:
             if len(row) > MAX_COLUMNS:
                 yield BadRow(f"the row has more than {MAX_COLUMNS} columns")
                 continue
-            if swallowed := _find_swallowed(row, table):
+            whole = "".join(row)
+            if "\n" in whole and (swallowed := _find_swallowed(row, table)):
                 yield BadRow(f"a quotation mark is not closed, so that other rows stand in its cell: {swallowed}")
                 continue
-            yield [_unguard(cell.strip()) for cell in row]
+            cells = list(map(str.strip, row))
+            yield list(map(_unguard, cells)) if "'" in whole else cells
 
 
 def _find_swallowed(row: list[str], table: TableFile) -> str:
