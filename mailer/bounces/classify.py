@@ -7,7 +7,7 @@ is soft, never hard.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailer.bounces import amazon, autoreply, notice, unsubscribes
 from mailer.bounces.arf import Feedback, parse_arf
@@ -127,9 +127,8 @@ def _by_feedback(feedback: Feedback) -> Classification:
 
 
 def _by_dsn(mail: Part, text: str, reports: list[RecipientReport]) -> Classification:
-    judged = [(report, _judge_recipient(report, text, mail.subject, alone=len(reports) == 1)) for report in reports]
-    report, worst = min(judged, key=lambda pair: _ORDER.index(pair[1].verdict))
-    del report
+    judged = _judge_recipients(mail, text, reports)
+    worst = min((said for _, said in judged), key=lambda said: _ORDER.index(said.verdict))
     if worst.verdict is Verdict.NOT_BOUNCE:
         reached = tuple(dict.fromkeys(one.recipient for one in reports if one.recipient))
         return _other(Verdict.NOT_BOUNCE, Kind.DELIVERED, reached, mail.subject)
@@ -139,7 +138,19 @@ def _by_dsn(mail: Part, text: str, reports: list[RecipientReport]) -> Classifica
     return _of(worst, recipients)
 
 
-def _judge_recipient(report: RecipientReport, text: str, subject: str, *, alone: bool) -> Judged:
+def _judge_recipients(mail: Part, text: str, reports: list[RecipientReport]) -> list[tuple[RecipientReport, Judged]]:
+    is_warning = says_delayed_surely(mail.subject, text)
+    judged = []
+    for report in reports:
+        said = _judge_recipient(report, text, alone=len(reports) == 1)
+        still_tries = is_warning or _still_tries(report, text, mail.subject)
+        if said.verdict is not Verdict.NOT_BOUNCE and still_tries:
+            said = replace(said, verdict=Verdict.DELAYED)
+        judged.append((report, said))
+    return judged
+
+
+def _judge_recipient(report: RecipientReport, text: str, *, alone: bool) -> Judged:
     is_fine = report.status.startswith("2.") and report.action not in ("failed", "delayed")
     if report.action in _FINE or is_fine:
         return Judged(Verdict.NOT_BOUNCE, Reason.UNKNOWN, report.status, report.diagnostic)
@@ -149,13 +160,13 @@ def _judge_recipient(report: RecipientReport, text: str, subject: str, *, alone:
         by_words = judge_best((notice.telling_lines(around), around), status_in(report.diagnostic) or report.status)
         if by_words.reason is not Reason.UNKNOWN and (said.reason is Reason.UNKNOWN or not by_words.is_weak):
             said = by_words
-    verdict = said.verdict
-    if verdict is Verdict.HARD and _FILTER.search(text):
-        said = Judged(Verdict.SOFT, Reason.MAILBOX_REFUSES, said.status, said.evidence)
-        verdict = Verdict.SOFT
-    if report.action == "delayed" or _still_tries(report, text, subject):
-        verdict = Verdict.DELAYED
-    return Judged(verdict, said.reason, said.status or report.status, said.evidence or report.diagnostic)
+    is_filtered = said.verdict is Verdict.HARD and _FILTER.search(text)
+    return Judged(
+        Verdict.SOFT if is_filtered else said.verdict,
+        Reason.MAILBOX_REFUSES if is_filtered else said.reason,
+        said.status or report.status,
+        said.evidence or report.diagnostic,
+    )
 
 
 # A phone company whose filter calls a refused mail "unknown user", once it has read all of it.
@@ -163,8 +174,8 @@ _FILTER = re.compile(r"docomo\.ne\.jp.{0,400}in reply to end of data", re.IGNORE
 
 
 def _still_tries(report: RecipientReport, text: str, subject: str) -> bool:
-    """Tell whether a warning came as a failure, or without an action."""
-    if says_delayed_surely(subject, text):
+    """Tell whether the fields are a warning's; some come without an action."""
+    if report.action == "delayed":
         return True
     return report.action != "failed" and report.status.startswith("4.") and says_delayed(subject, text)
 

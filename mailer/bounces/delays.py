@@ -32,19 +32,16 @@ _GAVE_UP = r"""
     endg[üu]ltig|d[ée]finitif|definitiv|maximum (?:number|time)|(?:removed|deleted) from (?:the )?queue
 """
 
-
-_SURE = Phrases([(True, _SURELY)])
-_MAYBE = Phrases([(True, _DELAY)])
-_OVER = Phrases([(True, _GAVE_UP)])
+_WORDS = Phrases([("surely", _SURELY), ("maybe", _DELAY), ("over", _GAVE_UP)])
 
 
 def says_delayed(subject: str, text: str) -> bool:
     """Tell whether the server still tries."""
-    both = fold(f"{subject}\n{text}", _READ)
-    return _SURE.find(both) is not None or (_MAYBE.find(both) is not None and _OVER.find(both) is None)
+    said = _WORDS.find_all(fold(f"{subject}\n{text}", _READ))
+    return "surely" in said or ("maybe" in said and "over" not in said)
 
 
 def says_delayed_surely(subject: str, text: str) -> bool:
     """Tell whether it says so in words that nobody writes who gave up."""
-    both = fold(f"{subject}\n{text}", _READ)
-    return _SURE.find(both) is not None and _OVER.find(both) is None
+    said = _WORDS.find_all(fold(f"{subject}\n{text}", _READ))
+    return "surely" in said and "over" not in said

@@ -41,9 +41,13 @@ def parse_dsn(mail: Part) -> list[RecipientReport]:
     """Return one report for each recipient group, in message order (RFC 3464, section 2.3)."""
     parts = mail.walk()
     texts = [part.text for part in parts if part.content_type in _TYPES]
-    texts = texts or [_bare_fields(part.text) for part in parts if _BARE.search(part.body)]
+    texts = texts or [_bare_fields(part.text) for part in parts if _holds_fields(part.body)]
     reports = [report for text in texts for group in _groups(text) if (report := _read_group(group))]
     return reports[:_MAX_RECIPIENTS]
+
+
+def _holds_fields(text: str) -> bool:
+    return "-recipient" in text.lower() and _BARE.search(text) is not None
 
 
 def _bare_fields(text: str) -> str:

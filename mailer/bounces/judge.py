@@ -22,8 +22,9 @@ WEAK = frozenset(
         Reason.MAILBOX_REFUSES,
     }
 )
-_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
-_CODE = re.compile(r"(?:^|[\s:(<#=\"'>-])([45]\d\d)(?=[\s-])")
+# Each begins with its digit, so that a search skips to the next; what stands before it is looked at then.
+_STATUS = re.compile(r"[45](?<![\d.].)\.\d{1,3}\.\d{1,3}(?![\d.])")
+_CODE = re.compile(r"[45](?<![^\s:(<#=\"'>-].)\d\d(?=[\s-])")
 _ABOUT_SENDER = re.compile(r"(?:after|in (?:reply|response) to) (?:end of )?mail from|>>> mail from", re.IGNORECASE)
 _REMOTE = re.compile(r"\bsaid:|remote host said", re.IGNORECASE)
 _CISCO = re.compile(r"\d\.\d\.\d - [\w /-]{3,60} (\d{3}-?'.*')", re.DOTALL)  # its own guess before the server's words

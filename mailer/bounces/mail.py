@@ -88,8 +88,21 @@ class Part:
         return self._cut(boundary) if boundary else []
 
     def _cut(self, boundary: str) -> list["Part"]:
-        pieces = re.split(rf"^--{re.escape(boundary)}(?:--)?[ \t]*(?:\n|\Z)", self.body, flags=re.MULTILINE)
-        return [Part(piece, self._depth + 1) for piece in pieces[1 : _MAX_PARTS + 1] if piece.strip()]
+        """Return what stands between the lines of a boundary (RFC 2046, section 5.1.1); blanks may follow it."""
+        body, mark = "\n" + self.body, f"\n--{boundary}"
+        pieces: list[str] = []
+        begin, at = -1, body.find(mark)
+        while at >= 0 and len(pieces) < _MAX_PARTS:
+            end = body.find("\n", at + 1)
+            end = len(body) if end < 0 else end
+            if body[at + len(mark) : end].rstrip(" \t") in ("", "--"):
+                if begin >= 0:
+                    pieces.append(body[begin : at + 1])
+                begin = end + 1
+            at = body.find(mark, end)
+        if begin >= 0 and at < 0:
+            pieces.append(body[begin:])
+        return [Part(piece, self._depth + 1) for piece in pieces if piece.strip()]
 
     @cached_property
     def preamble(self) -> str:

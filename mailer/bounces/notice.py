@@ -1,6 +1,7 @@
 """The words that a mail server wrote itself, without the copy of our mail that it returns. Pure, never raises."""
 
 import re
+from collections.abc import Iterator
 
 from mailer.bounces.mail import Part
 
@@ -33,11 +34,16 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&
 _OURS = re.compile(
     r"^[ \t]*(?:subject|betreff|objet|asunto|oggetto|onderwerp|件名|assunto)[ \t]*:.*$", re.IGNORECASE | re.MULTILINE
 )
-_MAYBE_OURS = re.compile("ubject|ubjet|etreff|bjet|sunto|ggetto|nderwerp|件名|ssunto")
+_OURS_KEYS = ("ubject", "ubjet", "etreff", "bjet", "sunto", "ggetto", "nderwerp", "件名", "ssunto")
 _REPLY_LINE = re.compile(
     r"(?:^|[\s:(<#=\"'>])(?:[45]\d\d[ -](?![\d/:.])|[45]\d\d[ -]?#?[45]\.\d{1,3}\.\d{1,3}|#?[45]\.\d\.\d{1,3}\b)"
-    r"|\bsaid\b|remote host|reason|diagnos|error|because|grund|raison|motivo|causa|理由|fehler|erreur",
+    r"|\bsaid\b"
 )
+_REPLY_KEYS = ("4", "5", "said")
+_CAUSES = (
+    "remote host", "reason", "diagnos", "error", "because", "grund", "raison", "motivo", "causa", "理由", "fehler",
+    "erreur",
+)  # fmt: skip
 
 
 def own_words(mail: Part) -> str:
@@ -54,27 +60,35 @@ def own_words(mail: Part) -> str:
             texts.append(part.body[:_MAX_TEXT])  # its boundaries are gone
     joined = "\n".join(texts)
     words = joined[: find_copy(joined)]
-    return _OURS.sub("", words) if _MAYBE_OURS.search(words) else words
+    return _OURS.sub("", words) if any(key in words for key in _OURS_KEYS) else words
 
 
-_COPY_KEY = re.compile(
-    r"original m|copy of|follow|(?:unsent|returned|undelivered|undeliverable|failed|bounced) message|header"
-    r"|message reads"
-    r"|text of|forwarded message|below this|rest of|received: ?|return-path: ?|message-id: |mime-version: |dkim-sig"
-    r"|x-mailer: ",
-    re.IGNORECASE,
-)
-_COPY_KEY_LOWER = re.compile(_COPY_KEY.pattern)  # on plain ASCII a quarter of the time
+_COPY_KEYS = (
+    "original m", "copy of", "follow", "unsent message", "returned message", "undelivered message",
+    "undeliverable message", "failed message", "bounced message", "header", "message reads", "text of",
+    "forwarded message", "below this", "rest of", "received:", "return-path:", "message-id: ", "mime-version: ",
+    "dkim-sig", "x-mailer: ",
+)  # fmt: skip
+"""In lower case; one stands in each line that _COPY matches."""
+_ASCII_LOWER = {sign: sign + 32 for sign in range(ord("A"), ord("Z") + 1)}
 
 
 def find_copy(text: str) -> int | None:
     """Return where the copy of our mail begins, None where there is none but at the very beginning."""
-    keys = _COPY_KEY_LOWER.finditer(text.lower()) if text.isascii() else _COPY_KEY.finditer(text)
-    for key in keys:
-        begin = text.rfind("\n", 0, key.start()) + 1
-        if begin > 0 and _COPY.match(text, begin):
-            return begin
-    return None
+    lowered = text.lower()
+    if len(lowered) != len(text):  # some letters become two
+        lowered = text.translate(_ASCII_LOWER)
+    begins = {begin for key in _COPY_KEYS for begin in _iter_lines_with(key, lowered)}
+    return next((begin for begin in sorted(begins) if begin > 0 and _COPY.match(text, begin)), None)
+
+
+def _iter_lines_with(key: str, text: str) -> Iterator[int]:
+    """Yield where each line with `key` begins."""
+    at = text.find(key)
+    while at >= 0:
+        yield text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
+        at = text.find(key, end) if end >= 0 else -1
 
 
 def plain_of(html: str) -> str:
@@ -90,11 +104,17 @@ def telling_lines(text: str) -> str:
     kept: list[str] = []
     until = -1
     for number, line in enumerate(text.splitlines()):
-        if _REPLY_LINE.search(line.lower()):
+        if _is_telling(line.lower()):
             until = number + 2
         if number <= until and line.strip():
             kept.append(line.strip())
     return " ".join(kept) if kept else text
+
+
+def _is_telling(line: str) -> bool:
+    if any(cause in line for cause in _CAUSES):
+        return True
+    return any(key in line for key in _REPLY_KEYS) and _REPLY_LINE.search(line) is not None
 
 
 # ------------------------------------------------------------------ is it from a mail server at all?

@@ -6,6 +6,7 @@ words that is not ours or the server's, and last the To of the mail that is retu
 """
 
 import re
+from itertools import chain
 
 from mailer.bounces.mail import Part, decode_words
 from mailer.bounces.notice import RETURNED_TYPES
@@ -49,7 +50,7 @@ def find_recipients(mail: Part, text: str) -> tuple[str, ...]:
         return _unique([*_ADDRESS.findall(named), *_OWN_LINE.findall(text)], frozenset())
     ours = frozenset(one.lower() for one in _ADDRESS.findall(" ".join(mail.get_all(*_OURS))))
     own_lines = [*_X400.findall(text), *_OWN_LINE.findall(text), *_EXPANDED.findall(text)]
-    for found in (own_lines, _LABELLED.findall(text), _REACH.findall(text), _ADDRESS.findall(text)):
+    for found in chain((own_lines,), (pattern.findall(text) for pattern in (_LABELLED, _REACH, _ADDRESS))):
         if others := _unique([one for one in found if not _is_server(one)], ours):
             return others
     copied = _in_copy(mail)

@@ -10,9 +10,8 @@ from typing import Generic, TypeVar
 
 Word = TypeVar("Word")
 Gram = tuple[str, str, str]
-Pattern = tuple[frozenset[Gram], tuple[str, ...], re.Pattern[str]]
-"""A pattern, its keys, and three signs of each (none, where a key is shorter): a text without those has no match."""
-_SPACE = re.compile(r"\s+")
+Pattern = tuple[tuple[str, ...], re.Pattern[str]]
+"""A pattern and its keys: a text that holds none of them has no match."""
 _WORDS = re.compile(r"<(\d) words>")
 _SPECIAL = frozenset(".^$*+?{}[]()|\\")
 _MIN_KEY, _GRAM = 2, 3
@@ -20,62 +19,72 @@ _MIN_KEY, _GRAM = 2, 3
 
 def fold(text: str, limit: int) -> str:
     """Return the first `limit` signs of `text` case-folded, with single spaces: as phrases are looked for."""
-    return _SPACE.sub(" ", text[:limit]).casefold()
+    return " ".join(text[:limit].split()).casefold()
 
 
 class Phrases(Generic[Word]):
     """Lists of patterns, each with what it means; the first list with a match counts.
 
-    Three signs lead to the patterns that a text may match, so most are never looked at.
+    Three signs lead to the keys that a text may hold, keys to patterns, so most are never looked at. Every other run
+    of three is taken from a text; so two stand for each key, one at an even place of it and one at an odd one.
     """
 
     def __init__(self, lists: Iterable[tuple[Word, str]], macros: Mapping[str, str] | None = None) -> None:
-        self._entries: list[tuple[Word, tuple[str, ...], re.Pattern[str]]] = []
-        self._by_gram: dict[Gram, list[int]] = {}
-        self._always: list[int] = []
+        self._entries: list[tuple[Word, re.Pattern[str]]] = []
+        self._by_key: dict[str, list[int]] = {}
         for word, lines in lists:
-            for grams, keys, pattern in compile_phrases(lines, macros):
-                for gram in grams:
-                    self._by_gram.setdefault(gram, []).append(len(self._entries))
-                if not grams:
-                    self._always.append(len(self._entries))
-                self._entries.append((word, keys, pattern))
+            for keys, pattern in compile_phrases(lines, macros):
+                for key in keys:
+                    self._by_key.setdefault(key, []).append(len(self._entries))
+                self._entries.append((word, pattern))
+        self._by_gram: dict[Gram, list[str]] = {}
+        for key in self._by_key:
+            for gram in _grams(key):
+                self._by_gram.setdefault(gram, []).append(key)
         self._grams = frozenset(self._by_gram)
+        self._short = frozenset(key for key in self._by_key if not _grams(key))
+        self._short_in_ascii = frozenset(filter(str.isascii, self._short))
 
     def find(self, said: str) -> Word | None:
         """Return what the first list with a match means; `said` is folded."""
-        hits = self._grams.intersection(zip(said, said[1:], said[2:], strict=False))
-        numbers = {number for gram in hits for number in self._by_gram[gram]}
-        for number in sorted(numbers.union(self._always)):
-            word, keys, pattern = self._entries[number]
-            for key in keys:
-                if key in said:
-                    if pattern.search(said):
-                        return word
-                    break
-        return None
+        return next(self._iter_matches(said), None)
+
+    def find_all(self, said: str) -> frozenset[Word]:
+        """Return what every list with a match means."""
+        return frozenset(self._iter_matches(said))
+
+    def _iter_matches(self, said: str) -> Iterator[Word]:
+        keys = set(self._short_in_ascii if said.isascii() else self._short)
+        for gram in self._grams.intersection(zip(said[::2], said[1::2], said[2::2], strict=False)):
+            keys.update(self._by_gram[gram])
+        for number in sorted({number for key in keys if key in said for number in self._by_key[key]}):
+            word, pattern = self._entries[number]
+            if pattern.search(said):
+                yield word
 
 
-def compile_phrases(lines: str, macros: Mapping[str, str] | None = None) -> tuple[Pattern, ...]:
-    """Return the patterns in `lines`, one or more with bars between them a line, `<n words>` and macros written out."""
-    return tuple(_patterns(lines, macros or {}))
+def _grams(key: str) -> frozenset[Gram]:
+    """Return the rarest three signs at an even place of a key and at an odd one; none where it is too short."""
+    return frozenset(_rarest(key, first) for first in (0, 1)) if len(key) > _GRAM else frozenset()
 
 
-def _patterns(lines: str, macros: Mapping[str, str]) -> Iterator[Pattern]:
-    for line in filter(str.strip, lines.split("\n")):
-        for choice in _choices(_expand(line, macros)):
-            keys = _keys(choice)
-            is_short = any(len(key) < _GRAM for key in keys)
-            yield frozenset() if is_short else frozenset(map(_rarest, keys)), keys, re.compile(choice)
-
-
-def _rarest(key: str) -> Gram:
-    """Return the three signs of a key that few texts hold: without spaces, without the commonest letters."""
-    grams = [(key[at], key[at + 1], key[at + 2]) for at in range(len(key) - 2)]
+def _rarest(key: str, first: int) -> Gram:
+    """Return the three signs that few texts hold: without spaces, without the commonest letters."""
+    grams = [(key[at], key[at + 1], key[at + 2]) for at in range(first, len(key) - 2, 2)]
     return min(grams, key=lambda gram: sum(_COMMON.find(sign) + 1 for sign in gram))
 
 
 _COMMON = "zqjxvkwyfgbphlcdumrsnioate "
+
+
+def compile_phrases(lines: str, macros: Mapping[str, str] | None = None) -> tuple[Pattern, ...]:
+    """Return the patterns in `lines`, one or more with bars between them a line, `<n words>` and macros written out."""
+    return tuple(
+        (_keys(choice), re.compile(choice))
+        for line in lines.split("\n")
+        if line.strip()
+        for choice in _choices(_expand(line, macros or {}))
+    )
 
 
 def _expand(line: str, macros: Mapping[str, str]) -> str:
@@ -87,19 +96,13 @@ def _expand(line: str, macros: Mapping[str, str]) -> str:
 
 def _choices(pattern: str) -> list[str]:
     """Return the alternatives of a pattern, cut at the bars that stand in no group."""
-    found, depth, begin, at = [], 0, 0, 0
+    found, begin, at = [], 0, 0
     while at < len(pattern):
-        sign = pattern[at]
-        if sign == "\\":
-            at += 1
-        elif sign == "[":
-            at = pattern.index("]", at + 2)
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
-        elif sign == "|" and depth == 0:
+        after = _end_of(pattern, at)
+        if pattern[at] == "|":
             found.append(pattern[begin:at])
-            begin = at + 1
-        at += 1
+            begin = after
+        at = after
     return [*found, pattern[begin:]]
 
 
@@ -134,31 +137,29 @@ def _runs(pattern: str) -> Iterator[tuple[str, ...]]:
 
 
 def _worth(keys: tuple[str, ...]) -> int:
-    return min((len(key) for key in keys), default=0)
+    """Return how well keys tell texts apart: by the shortest, where a word that every report holds is a short one."""
+    return min((_MIN_KEY if key.strip() in _COMMON_WORDS else len(key) for key in keys), default=0)
+
+
+_COMMON_WORDS = frozenset(
+    {
+        "mail", "e-mail", "mailbox", "message", "messages", "recipient", "address", "user", "account", "delivery",
+        "delivered", "server", "host", "domain", "system", "sender", "name", "your", "from", "not", "failed", "unable",
+        "rejected",
+    }
+)  # fmt: skip
 
 
 def _end_of(pattern: str, at: int) -> int:
     """Return where the sign, class, count or group that begins at `at` ends."""
     sign = pattern[at]
     if sign == "(":
-        return _end_of_group(pattern, at)
+        at += 1
+        while pattern[at] != ")":
+            at = _end_of(pattern, at)
+        return at + 1
     if sign == "[":
         return pattern.index("]", at + 2) + 1
     if sign == "{":
         return pattern.index("}", at) + 1
     return at + (2 if sign == "\\" else 1)
-
-
-def _end_of_group(pattern: str, at: int) -> int:
-    depth = 0
-    while True:
-        sign = pattern[at]
-        if sign == "\\":
-            at += 1
-        elif sign == "[":
-            at = pattern.index("]", at + 2)
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
-        at += 1
-        if depth == 0:
-            return at
