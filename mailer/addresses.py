@@ -117,6 +117,11 @@ def hash_address(email: str, key: bytes) -> bytes:
     return hashlib.blake2b(email.encode(), key=key, digest_size=16, person=b"address").digest()
 
 
+def domain_of(email: str) -> str:
+    """Return the domain of an address in lower case; empty where it has none."""
+    return email.rpartition("@")[2].lower() if "@" in email else ""
+
+
 def mask_address(email: str) -> str:
     """Return `email` as public pages show it: `a…@example.com`."""
     local, _, domain = email.rpartition("@")

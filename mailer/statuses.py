@@ -456,6 +456,8 @@ class ErasureStatus(StrEnum):
     FINISHED = "finished"
 
 
+BREAKER_STOPS = (BreakerState.PAUSED, BreakerState.DISABLED)
+"""States of a breaker that hold mail; only a person ends them."""
 PERMITS_MARKETING = (Permission.CONSENT, Permission.CUSTOMER, Permission.BUSINESS)
 OWN_PRODUCTS_ONLY = (Permission.CUSTOMER, Permission.BUSINESS)
 LIVE_MESSAGE_STATES = (MessageState.QUEUED, MessageState.TRANSMITTING)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.addresses import domain_of
 from mailer.campaigns.canary import (
     CANARY_ORDINALS,
     DOMAIN_IS_NEW_DAYS,
@@ -111,8 +112,8 @@ def _gather(session: Session, campaign: Campaign, sendable: int, stale_days: flo
 def _is_new_domain(session: Session, campaign: Campaign) -> bool:
     """Whether the sender's domain sent its first marketing mail less than 30 days ago, or none yet."""
     emails = {number: email for number, email in session.execute(select(Sender.id, Sender.from_email))}
-    domain = emails.get(campaign.sender_id or 0, "").rpartition("@")[2].lower()
-    same = [number for number, email in emails.items() if email.rpartition("@")[2].lower() == domain]
+    domain = domain_of(emails.get(campaign.sender_id or 0, ""))
+    same = [number for number, email in emails.items() if domain_of(email) == domain]
     first = session.scalar(
         select(func.min(Sending.started_at)).where(
             Sending.sender_id.in_(same), Sending.sending_class == SendingClass.MARKETING.value

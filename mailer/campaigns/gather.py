@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.actions.queries import get_webhook_by_name
+from mailer.addresses import domain_of
 from mailer.campaigns import audience
 from mailer.campaigns.attach import list_files
 from mailer.campaigns.first_batches import foresee_canary
@@ -30,7 +31,7 @@ from mailer.schema.workspace import Sender
 from mailer.segments.bulk.fields import find_field, read_value
 from mailer.segments.queries import get_segment
 from mailer.settings import is_loopback
-from mailer.statuses import ActionKind, BreakerState
+from mailer.statuses import BREAKER_STOPS, ActionKind
 from mailer.workspace.queries import find_quiet_end, get_workspace
 
 SAMPLE_LIMIT = 5_000
@@ -130,8 +131,8 @@ def _why_domain_stands(session: Session, campaign: Campaign, sender: Sender | No
     note = session.scalar(
         select(Breaker.note).where(
             Breaker.scope == "domain",
-            Breaker.scope_key == sender.from_email.rpartition("@")[2].lower(),
-            Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value]),
+            Breaker.scope_key == domain_of(sender.from_email),
+            Breaker.state.in_([state.value for state in BREAKER_STOPS]),
         )
     )
     return note or ""

@@ -26,6 +26,7 @@ from mailer.content.check import Finding
 from mailer.content.service import freeze_content
 from mailer.context import Context
 from mailer.delivery import service as delivery
+from mailer.delivery.breakers import find_stopping
 from mailer.delivery.holds import release_all_providers, release_provider
 from mailer.delivery.policy import SEND_UNTIL
 from mailer.delivery.service import SendingSpec
@@ -348,9 +349,9 @@ def resume_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) ->
     with ctx.write() as session:
         campaign = queries.get_campaign(session, campaign_id)
         sending_id = _sending_id(campaign)
-        if (why := delivery.why_breaker_stands(session, sending_id)) is not None:
+        if (breaker := find_stopping(session, sending_id)) is not None:
             raise ConflictError(
-                f"the breaker holds it: {why}",
+                f"the breaker holds it: {breaker.note}",
                 mend=f"say why it is safe to go on, on its page, or: mailer reputation resume campaign {campaign_id}",
             )
         delivery.resume_sending(session, ctx, sending_id)

@@ -1,5 +1,6 @@
 """The breaker, canaries and outside figures from the command line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mailer.reputation import outside, queries, service
 from mailer.reputation.policy import Counts, Figure, Window, share_of
 from mailer.reputation.watching import release_now
 from mailer.schema.reputation import Breaker
-from mailer.workspace.limits import LIMITS
+from mailer.workspace.limits import LIMITS, Limit
 from mailer.workspace.queries import get_workspace
 
 _SCOPES = ("campaign", "domain", "provider")
@@ -158,15 +159,19 @@ def change_limits(*, values: tuple[str, ...], as_json: bool) -> None:
     """
     ours = [limit for limit in LIMITS if limit.name.startswith(_OURS)]
     with opened() as ctx:
-        with ctx.read() as session:
-            overrides = dict(get_workspace(session).limits)
         if values:
-            overrides |= dict(_pair(text, {limit.name for limit in ours}) for text in values)
-            change_settings(ctx, by=None, limits=overrides)
+            change_settings(ctx, by=None, limits=_overrides(ctx) | dict(_pair(text, ours) for text in values))
+        overrides = _overrides(ctx)
     print_mapping({limit.name: overrides.get(limit.name, limit.default) for limit in ours}, as_json=as_json)
 
 
-def _pair(text: str, known: set[str]) -> tuple[str, str]:
+def _overrides(ctx: Context) -> dict[str, Any]:
+    with ctx.read() as session:
+        return dict(get_workspace(session).limits)
+
+
+def _pair(text: str, ours: Sequence[Limit]) -> tuple[str, str]:
+    known = {limit.name for limit in ours}
     name, sign, value = text.partition("=")
     if not sign:
         raise InputError(f"{text!r} is not NAME=VALUE", where="arguments")
@@ -202,7 +207,7 @@ def add_figure(*, domain: str, day: str, spam_rate: str, word: str) -> None:
 @telling_errors
 def import_figures(*, path: Path, domain: str) -> None:
     """Take in a CSV with day, spam_rate (a share, or with a % sign) and perhaps domain and domain_reputation."""
-    figures = outside.parse_csv(path.read_text(encoding="utf-8-sig"), domain)
+    figures = outside.read_csv(path.read_bytes(), domain)
     with opened() as ctx:
         count = outside.record_figures(ctx, figures)
     click.echo(f"{count} days taken in")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery import soft_bounces
+from mailer.delivery.breakers import find_stopping
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.jobs import SEND_DUE
@@ -29,11 +30,8 @@ from mailer.schema.base import Base
 from mailer.schema.consent import Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
-from mailer.schema.reputation import Breaker
-from mailer.schema.workspace import Sender
 from mailer.segments.chosen import is_among
 from mailer.statuses import (
-    BreakerState,
     EventKind,
     HitClass,
     HoldReason,
@@ -97,27 +95,10 @@ def start_sending(session: Session, ctx: Context, sending_id: int) -> None:
     )
     if not started.rowcount:  # type: ignore[attr-defined]
         return
-    why = why_breaker_stands(session, sending_id)
-    if why is not None:
-        hold_sending(session, sending_id, HoldReason.BREAKER, why)
+    breaker = find_stopping(session, sending_id)
+    if breaker is not None:
+        hold_sending(session, sending_id, HoldReason.BREAKER, breaker.note)
     ctx.ring(session, SEND_DUE)
-
-
-def why_breaker_stands(session: Session, sending_id: int) -> str | None:
-    """Return why a breaker has stopped a marketing sending or its domain; None where none has."""
-    sending_class, email = session.execute(
-        select(Sending.sending_class, Sender.from_email)
-        .join(Sender, Sender.id == Sending.sender_id)
-        .where(Sending.id == sending_id)
-    ).one()
-    if sending_class != SendingClass.MARKETING:
-        return None
-    domain = email.rpartition("@")[2].lower()
-    is_its_own = and_(Breaker.scope == "sending", Breaker.scope_key == str(sending_id))
-    is_its_domains = and_(Breaker.scope == "domain", Breaker.scope_key == domain)
-    stopped = Breaker.state.in_([BreakerState.PAUSED.value, BreakerState.DISABLED.value])
-    note: str | None = session.scalar(select(Breaker.note).where(stopped, or_(is_its_own, is_its_domains)).limit(1))
-    return note
 
 
 def plan_canary(session: Session, sending_id: int, plan: Mapping[str, Any], release_limit: int) -> None:

@@ -1,13 +1,13 @@
 """Figures of the whole workspace: the dashboard's tiles, and which first steps are done. Computed from rows."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
-from mailer.reputation.counting import was_transmitted
+from mailer.reputation.counting import COUNTED_CLASSES, was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, ConsentEvent
 from mailer.schema.contacts import Contact
@@ -21,16 +21,17 @@ from mailer.statuses import (
     HitClass,
     MessageState,
     Purpose,
-    SendingClass,
 )
 
 PERIOD = timedelta(days=30)
-_IN_STATISTICS = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The tiles of the dashboard: contacts now, the rest in the last 30 days."""
+    """The tiles of the dashboard: contacts now; who left in 30 days; what came of campaigns that began in them.
+
+    Every share is one of the same mails; tests, confirmations and notices are in none.
+    """
 
     contacts: int
     permitted: int
@@ -53,8 +54,9 @@ class Overview:
 def get_overview(session: Session) -> Overview:
     """Return the dashboard's figures."""
     since = utc_now() - PERIOD
-    transmitted, accepted = _transmitted(session, since)
-    events = count_events(session, since)
+    recent = (Sending.started_at >= since, Sending.sending_class.in_(COUNTED_CLASSES))
+    transmitted, accepted = _count_transmitted(session, *recent)
+    events = _count_reactions(session, *recent)
     people = select(func.count()).select_from(Contact).where(Contact.archived_at.is_(None))
     permitted = people.join(Consent, Consent.contact_id == Contact.id).where(
         Consent.purpose == Purpose.E_MARKETING.value, Consent.permission.in_([word.value for word in PERMITS_MARKETING])
@@ -71,7 +73,7 @@ def get_overview(session: Session) -> Overview:
         transmitted=transmitted,
         opened=events.get((EventKind.OPEN.value, HitClass.HUMAN.value), 0),
         clicked=events.get((EventKind.CLICK.value, HitClass.HUMAN.value), 0),
-        bounced_later=count_bounced_later(session, Event.at >= since),
+        bounced_later=count_bounced_later(session, *recent),
         hard=events.get((EventKind.HARD_BOUNCE.value, ""), 0),
         soft=events.get((EventKind.SOFT_BOUNCE.value, ""), 0),
         complaints=events.get((EventKind.COMPLAINT.value, ""), 0),
@@ -79,33 +81,35 @@ def get_overview(session: Session) -> Overview:
     )
 
 
-def count_events(session: Session, since: datetime) -> dict[tuple[str, str], int]:
-    """Return messages with at least one event since then, by kind and class."""
+def _count_reactions(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str, str], int]:
+    """Return messages with at least one event, by kind and class; `conditions` choose the sendings."""
     rows = session.execute(
         select(Event.kind, Event.hit_class, func.count(Event.message_id.distinct()))
-        .where(Event.at >= since)
+        .join(Sending, Sending.id == Event.sending_id)
+        .where(*conditions)
         .group_by(Event.kind, Event.hit_class)
     )
     return {(kind, hit_class or ""): count for kind, hit_class, count in rows}
 
 
-def _transmitted(session: Session, since: datetime) -> tuple[int, int]:
+def _count_transmitted(session: Session, *conditions: ColumnElement[bool]) -> tuple[int, int]:
     accepted = func.count().filter(Message.state == MessageState.ACCEPTED.value)
     row = session.execute(
         select(func.count().filter(was_transmitted()), accepted)
         .select_from(Message)
         .join(Sending, Sending.id == Message.sending_id)
-        .where(Sending.started_at >= since, Sending.sending_class.in_(_IN_STATISTICS))
+        .where(*conditions)
     ).one()
     return row[0], row[1]
 
 
 def count_bounced_later(session: Session, *conditions: ColumnElement[bool]) -> int:
-    """Return accepted messages for which a hard or soft bounce came later; `conditions` choose the events."""
+    """Return accepted messages for which a hard or soft bounce came later; `conditions` choose the sendings."""
     bounces = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value)
     query = (
         select(func.count(Event.message_id.distinct()))
         .join(Message, Message.id == Event.message_id)
+        .join(Sending, Sending.id == Event.sending_id)
         .where(Event.kind.in_(bounces), Message.state == MessageState.ACCEPTED.value, *conditions)
     )
     return session.scalar(query) or 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from mailer.reputation.effects import find_stopping
+from mailer.delivery.breakers import find_stopping
 from mailer.reputation.queries import find_breaker
 from mailer.reputation.watching import Progress, find_progress
 from mailer.schema.delivery import Sending

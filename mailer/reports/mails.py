@@ -8,8 +8,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.addresses import domain_of
 from mailer.clock import utc_now
-from mailer.reputation.policy import SPANS, Window
+from mailer.reputation.counting import COUNTED_CLASSES
+from mailer.reputation.policy import Window
+from mailer.reputation.queries import window_start
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message, SendBatch, Sending
@@ -53,7 +56,7 @@ class MailLine:
 
 def list_mails(session: Session, choice: Choice, *, before_id: int | None = None, limit: int = 50) -> list[MailLine]:
     """Return what came back for mails that went out in the window, newest first, in keyset pages."""
-    since = utc_now() - SPANS[choice.window]
+    since = window_start(choice.window, utc_now())
     query = (
         select(
             Event.id,
@@ -75,8 +78,9 @@ def list_mails(session: Session, choice: Choice, *, before_id: int | None = None
         .outerjoin(Campaign, Campaign.sending_id == Event.sending_id)
         .where(
             Event.kind == choice.kind,
-            Event.at > since,  # what went out after it came back after it
-            func.coalesce(Message.accepted_at, Event.at) > since,
+            Sending.sending_class.in_(COUNTED_CLASSES),
+            Event.at >= since,  # what went out after it came back after it
+            func.coalesce(Message.accepted_at, Event.at) >= since,
         )
         .order_by(Event.id.desc())
         .limit(limit)
@@ -94,4 +98,4 @@ def list_mails(session: Session, choice: Choice, *, before_id: int | None = None
 
 def _senders_of(session: Session, domain: str) -> Sequence[int]:
     rows = session.execute(select(Sender.id, Sender.from_email))
-    return [number for number, email in rows if email.rpartition("@")[2].lower() == domain]
+    return [number for number, email in rows if domain_of(email) == domain]

@@ -23,7 +23,7 @@ from mailer.reputation.policy import Counts, share_of
 from mailer.schema.bounces import BounceReport
 from mailer.schema.consent import Suppression
 from mailer.schema.delivery import Sending
-from mailer.schema.reputation import Breaker, CanaryWatch, RateLook
+from mailer.schema.reputation import Breaker, CanaryWatch
 from mailer.schema.transports import RelayState
 from mailer.statuses import BreakerState, HoldReason, SendingState
 from mailer.workspace.queries import is_stopped
@@ -71,7 +71,7 @@ def collect_metrics(session: Session, ctx: Context) -> list[Family]:
     now = utc_now()
     return [
         *_work(session, ctx, now),
-        *_sendings(session),
+        *_sendings(session, now),
         *_rates(session, now),
         *_breakers(session),
         *_ways_out(session, now),
@@ -106,7 +106,7 @@ def _work(session: Session, ctx: Context, now: datetime) -> Iterator[Family]:
     yield _one("mailer_stopped", "Whether everything is stopped by hand.", float(is_stopped(session)))
 
 
-def _sendings(session: Session) -> Iterator[Family]:
+def _sendings(session: Session, now: datetime) -> Iterator[Family]:
     counted: dict[tuple[str, str | None], int] = {
         (state, held): count
         for state, held, count in session.execute(
@@ -123,12 +123,9 @@ def _sendings(session: Session) -> Iterator[Family]:
     for reason in HoldReason:
         held.add(sum(count for (_, name), count in counted.items() if name == reason), reason=reason.value)
     yield held
-    waiting = func.sum(RateLook.waiting).filter(Sending.state == SendingState.SENDING.value)
-    row = session.execute(
-        select(waiting, func.sum(RateLook.unknown)).join(Sending, Sending.id == RateLook.sending_id)
-    ).one()
-    yield _one("mailer_messages_waiting", "Mails put off that wait for another try.", row[0] or 0)
-    yield _one("mailer_messages_unknown", "Mails of the last 30 days whose answer never came.", row[1] or 0)
+    waiting, unknown = queries.count_open(session, now)
+    yield _one("mailer_messages_waiting", "Mails put off that wait for another try.", waiting)
+    yield _one("mailer_messages_unknown", "Mails of the last 30 days whose answer never came.", unknown)
 
 
 _RATES = {
@@ -198,7 +195,7 @@ def _ways_out(session: Session, now: datetime) -> Iterator[Family]:
         dns.add(float(line.light in (Light.OK, Light.WARN)), domain=line.domain)
     yield dns
     outside = Family("mailer_outside_spam_ratio", "Spam reports that Google counted on the newest day known, 0 to 1.")
-    for figure in reversed(queries.list_outside(session, limit=100)):
+    for figure in queries.list_newest_rates(session, now.date()):
         outside.add(figure.spam_rate, domain=figure.domain)
     yield outside
 

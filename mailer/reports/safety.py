@@ -26,9 +26,9 @@ from mailer.reputation.queries import Rolling
 from mailer.schema.bounces import BounceReport, WebhookEndpoint
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Suppression
-from mailer.schema.delivery import Event, Sending
+from mailer.schema.delivery import Event
 from mailer.schema.reputation import Breaker, BreakerChange, OutsideFigure, RateLook
-from mailer.statuses import BreakerState, EventKind, SendingState
+from mailer.statuses import BreakerState, EventKind
 
 DEFERRED_AMBER = 0.05
 """While more is put off, a domain that warms up does not grow (delivery/warm_up.py)."""
@@ -125,6 +125,7 @@ class Safety:
     findings: Sequence[Finding]
     window: Window
     counts: Counts
+    limits: Limits
     bars: Mapping[Window, Sequence[Bar]]
     domains: Sequence[ScopeLine]
     providers: Sequence[ScopeLine]
@@ -147,7 +148,8 @@ class Safety:
 
 def get_safety(session: Session, ctx: Context, window: Window = Window.DAY) -> Safety:
     """Return where the sender's reputation stands now."""
-    rolling, limits = queries.load_rolling(session, utc_now()), queries.load_limits(session)
+    now = utc_now()
+    rolling, limits = queries.load_rolling(session, now), queries.load_limits(session)
     breakers = list_open(session)
     backlog, dns = get_backlog(session, ctx), list_domains(session)
     workers, beat = find_workers(ctx), last_beat(ctx.redis)
@@ -156,14 +158,15 @@ def get_safety(session: Session, ctx: Context, window: Window = Window.DAY) -> S
         *_breaker_findings(breakers),
         *_work_findings(backlog, workers, beat),
         *_dns_findings(dns),
-        *_outside_findings(queries.list_outside(session, limit=20), limits),
+        *_outside_findings(queries.list_newest_rates(session, now.date()), limits),
     ]
-    waiting, unknown = _count_open(session)
+    waiting, unknown = queries.count_open(session, now)
     return Safety(
         level=max((one.level for one in findings), key=tuple(Level).index, default=Level.OK),
         findings=sorted(findings, key=lambda one: -tuple(Level).index(one.level)),
         window=window,
         counts=whole.get(window, Counts()),
+        limits=limits,
         bars={one: list_bars(whole.get(one, Counts()), limits) for one in Window},
         domains=_lines(rolling, "domain", window, limits, breakers),
         providers=_lines(rolling, "provider", window, limits, breakers),
@@ -281,28 +284,16 @@ def _dns_findings(dns: Sequence[DomainLine]) -> list[Finding]:
 
 
 def _outside_findings(figures: Sequence[OutsideFigure], limits: Limits) -> list[Finding]:
-    """The newest figure of each domain, where it is above a limit; Google reports no complaints in any other way."""
-    newest: dict[str, OutsideFigure] = {}
-    for one in figures:
-        newest.setdefault(one.domain, one)
+    """Figures above a limit; Google reports no complaints in any other way."""
     return [
         Finding(
             "outside",
             Level.BAD if one.spam_rate >= limits.complaint_pause else Level.WARN,
             {"domain": one.domain, "rate": one.spam_rate, "day": one.day},
         )
-        for one in newest.values()
+        for one in figures
         if one.spam_rate is not None and one.spam_rate >= limits.complaint_throttle
     ]
-
-
-def _count_open(session: Session) -> tuple[int, int]:
-    """Return the mails that wait for another try in sendings that run, and unknown ones of the last 30 days."""
-    running = func.sum(RateLook.waiting).filter(Sending.state == SendingState.SENDING.value)
-    row = session.execute(
-        select(running, func.sum(RateLook.unknown)).join(Sending, Sending.id == RateLook.sending_id)
-    ).one()
-    return int(row[0] or 0), int(row[1] or 0)
 
 
 # ------------------------------------------------------------------ what comes back

@@ -28,10 +28,12 @@ from sqlalchemy.orm import Session
 from mailer.database import any_row
 from mailer.schema.consent import LEFT, ConsentEvent
 from mailer.schema.delivery import Event, Message, SendBatch
-from mailer.statuses import BatchState, EventKind, MessageState
+from mailer.statuses import BatchState, EventKind, MessageState, SendingClass
 
 SLOT_SECONDS, COARSE_SECONDS = 300, 3600
 COARSE_AFTER = timedelta(hours=25)
+COUNTED_CLASSES = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
+"""Tests, confirmations and notices are in no rate."""
 COLUMNS = ("transmitted", "accepted", "deferred", "hard", "soft", "bounced_later", "complaints", "unsubscribed")
 _BOUNCES = (EventKind.HARD_BOUNCE.value, EventKind.SOFT_BOUNCE.value)
 Key = tuple[str, datetime]

@@ -6,24 +6,24 @@ from redis.exceptions import RedisError
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
+from mailer.addresses import domain_of
 from mailer.context import Context
 from mailer.database import after_commit, any_row
 from mailer.delivery import service as delivery
+from mailer.delivery.breakers import find_slowing, find_stopping
 from mailer.delivery.buckets import provider_bucket
 from mailer.delivery.holds import hold_provider, release_provider
 from mailer.delivery.throttle import Throttle
 from mailer.delivery.transports import half_rate, load_plan
 from mailer.errors import SetupError
-from mailer.reputation.policy import STOPPED
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker
 from mailer.schema.transports import ProviderHold
 from mailer.schema.workspace import Sender
-from mailer.statuses import BreakerState, HoldReason, SendingClass, SendingState
+from mailer.statuses import BREAKER_STOPS, BreakerState, HoldReason, SendingClass, SendingState
 
 _SLOWED_KEY, _SLOWED_SECONDS = "mailer:reputation:slowed:", 420
 """The limiter lets a slowed bucket grow by 10 % a minute: in seven minutes it is where it was."""
-_STOPPED = [state.value for state in STOPPED]
 
 
 def take_effect(session: Session, ctx: Context, scope: str, key: str, state: BreakerState, why: str) -> None:
@@ -32,12 +32,12 @@ def take_effect(session: Session, ctx: Context, scope: str, key: str, state: Bre
         _on_provider(session, ctx, key, state, why)
         return
     for sending_id in _list_running(session, scope, key):
-        if state in STOPPED:
+        if state in BREAKER_STOPS:
             delivery.hold_sending(session, sending_id, HoldReason.BREAKER, why)
+        elif state is BreakerState.THROTTLED:
+            delivery.slow_sending(session, sending_id, half_rate(session, ctx, sending_id))
         else:
-            is_slow = state is BreakerState.THROTTLED
-            rate = half_rate(session, ctx, sending_id) if is_slow else None
-            delivery.slow_sending(session, sending_id, rate)
+            _hasten(session, sending_id)
 
 
 def end_effect(session: Session, ctx: Context, scope: str, key: str, *, by: int | None) -> None:
@@ -47,10 +47,16 @@ def end_effect(session: Session, ctx: Context, scope: str, key: str, *, by: int 
             release_provider(session, ctx, sending_id, key, by=by)
         return
     for sending_id in _list_running(session, scope, key):
-        delivery.slow_sending(session, sending_id, None)
+        _hasten(session, sending_id)
         held = session.get_one(Sending, sending_id).hold_reason
         if held == HoldReason.BREAKER and find_stopping(session, sending_id) is None:
             delivery.resume_sending(session, ctx, sending_id)
+
+
+def _hasten(session: Session, sending_id: int) -> None:
+    """Take a sending's slower rate from it, unless its own breaker or its domain's still asks for one."""
+    if find_slowing(session, sending_id) is None:
+        delivery.slow_sending(session, sending_id, None)
 
 
 def keep_up(session: Session, ctx: Context) -> None:
@@ -60,7 +66,7 @@ def keep_up(session: Session, ctx: Context) -> None:
         state = BreakerState(row.state)
         if row.scope == "provider" and state is BreakerState.THROTTLED:
             _slow_provider(session, ctx, row.scope_key)
-        elif row.scope == "provider" and state in STOPPED:
+        elif row.scope == "provider" and state in BREAKER_STOPS:
             for sending_id in _never_held(session, row):
                 hold_provider(session, sending_id, row.scope_key, HoldReason.BREAKER, row.note, actor="reputation")
         elif row.scope == "domain" and state is BreakerState.THROTTLED:
@@ -74,17 +80,6 @@ def needs_keeping(session: Session) -> bool:
         Breaker.scope != "sending", Breaker.state.not_in([BreakerState.OK.value, BreakerState.REVIEW.value])
     )
     return session.scalar(tripped.limit(1)) is not None
-
-
-def find_stopping(session: Session, sending_id: int) -> Breaker | None:
-    """Return the breaker that has stopped a sending: its own, else its domain's; None where none has."""
-    email = session.scalar(
-        select(Sender.from_email).join(Sending, Sending.sender_id == Sender.id).where(Sending.id == sending_id)
-    )
-    domain = (email or "").rpartition("@")[2].lower()
-    rows = session.scalars(select(Breaker).where(Breaker.state.in_(_STOPPED), Breaker.scope.in_(["sending", "domain"])))
-    found = {(row.scope, row.scope_key): row for row in rows}
-    return found.get(("sending", str(sending_id))) or found.get(("domain", domain))
 
 
 # ------------------------------------------------------------------ which sendings
@@ -104,7 +99,7 @@ def _list_running(session: Session, scope: str, key: str, *conditions: ColumnEle
     if scope == "sending":
         return session.scalars(running.where(Sending.id == int(key))).all()
     rows = session.execute(running.add_columns(Sender.from_email).join(Sender, Sender.id == Sending.sender_id))
-    return [sending_id for sending_id, email in rows if email.rpartition("@")[2].lower() == key]
+    return [sending_id for sending_id, email in rows if domain_of(email) == key]
 
 
 def _held_for(session: Session, provider: str) -> Sequence[int]:
@@ -134,7 +129,7 @@ def _never_held(session: Session, row: Breaker) -> Sequence[int]:
 
 
 def _on_provider(session: Session, ctx: Context, provider: str, state: BreakerState, why: str) -> None:
-    if state in STOPPED:
+    if state in BREAKER_STOPS:
         for sending_id in session.scalars(_running()).all():
             hold_provider(session, sending_id, provider, HoldReason.BREAKER, why, actor="reputation")
     elif state is BreakerState.THROTTLED:

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
+from mailer.addresses import domain_of
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.reputation.counting import COLUMNS, count_sending
+from mailer.reputation.counting import COLUMNS, COUNTED_CLASSES, count_sending
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import RateLook, RateSlot
 from mailer.schema.workspace import Sender
-from mailer.statuses import SendingClass, SendingState
+from mailer.statuses import SendingState
 
 ARMED_FOR = timedelta(hours=72)
 COUNTED_FOR = timedelta(days=30)
@@ -27,7 +28,6 @@ RUNNING_EVERY, ARMED_EVERY, LATE_EVERY = timedelta(seconds=3), timedelta(minutes
 SHARE_OF_TIME = 20
 """A count that took a second is made every 20 seconds at most."""
 _AT_ONCE = 200
-_CLASSES = (SendingClass.MARKETING.value, SendingClass.TRANSACTIONAL.value)
 _LIVE = (SendingState.SENDING.value,)
 _Slots = Mapping[tuple[str, datetime], Mapping[str, int]]
 
@@ -49,7 +49,7 @@ def _due(now: datetime, *, is_paced: bool) -> Select[int, Sending, str]:
         .join(Sender, Sender.id == Sending.sender_id)
         .outerjoin(RateLook, RateLook.sending_id == Sending.id)
         .where(
-            Sending.sending_class.in_(_CLASSES),
+            Sending.sending_class.in_(COUNTED_CLASSES),
             Sending.started_at.is_not(None),
             or_(Sending.state.in_(_LIVE), Sending.finished_at > now - COUNTED_FOR),
         )
@@ -68,7 +68,7 @@ def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> 
         slots = {key: row for key, row in counted.slots.items() if key[1] >= now - KEPT_FOR}
         is_news = slots != _read_slots(session, sending_id, now)
     took = timedelta(seconds=time.monotonic() - began)
-    domain = from_email.rpartition("@")[2].lower()
+    domain = domain_of(from_email)
     with ctx.write() as session:
         if is_news:
             _write_slots(session, sending_id, slots)

@@ -76,13 +76,22 @@ def read_figures(domain: str, day: str, spam_rate: str, reputation: str, where: 
     return Figures(name, on, rate, word)
 
 
-def parse_csv(text: str, domain: str = "") -> list[Figures]:
-    """Return the figures of a CSV file with a head line; `domain` where the file has no such column.
+def read_csv(raw: bytes, domain: str = "") -> list[Figures]:
+    """Return the figures of a CSV file with a head line, in UTF-8 or UTF-16; `domain` where it has no such column.
 
     Raises:
         InputError: lists every line that cannot be read, or a head without a day.
     """
-    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), dialect=_dialect(text))
+    encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError("not a text file in UTF-8 or UTF-16", where="file") from error
+    return _parse(text, domain)
+
+
+def _parse(text: str, domain: str) -> list[Figures]:
+    rows = csv.DictReader(io.StringIO(text), dialect=_dialect(text))
     named = {_wanted(name): name for name in rows.fieldnames or () if _wanted(name)}
     if "day" not in named or not {"spam_rate", "domain_reputation"} & named.keys():
         head = ", ".join(rows.fieldnames or ()) or "nothing"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from mailer.statuses import BreakerState
+from mailer.statuses import BREAKER_STOPS, BreakerState
 
 HARD_TRANSMITTED, HARD_COUNT = 200, 10
 COMPLAINT_DELIVERED, COMPLAINT_COUNT = 1_000, 3
@@ -200,8 +200,6 @@ def is_enough(figure: Figure, state: BreakerState, count: int, whole: int) -> bo
 
 
 _RANK = {state: rank for rank, state in enumerate(BreakerState)}
-STOPPED = (BreakerState.PAUSED, BreakerState.DISABLED)
-"""States that only a person ends."""
 EASES_AFTER = timedelta(hours=1)
 
 
@@ -217,6 +215,6 @@ def next_state(current: BreakerState, decided: BreakerState, stood_for: timedelt
     """
     if is_worse(decided, current):
         return decided
-    if current in STOPPED or stood_for < EASES_AFTER:
+    if current in BREAKER_STOPS or stood_for < EASES_AFTER:
         return current
     return decided

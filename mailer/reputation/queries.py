@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from mailer.reputation.counting import COARSE_AFTER, COARSE_SECONDS, SLOT_SECONDS
 from mailer.reputation.policy import REPORTS_NONE, SPANS, Counts, Limits, Window, Windows
+from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker, BreakerChange, CanaryWatch, OutsideFigure, RateLook, RateSlot
-from mailer.statuses import BreakerState
+from mailer.statuses import BreakerState, SendingState
 from mailer.workspace.limits import limit_value
 from mailer.workspace.queries import get_workspace
 
@@ -91,7 +93,7 @@ def _add(rows: dict[Window, list[int]], window: Window, figures: _Row) -> None:
 
 def _iter_figures(session: Session, now: datetime) -> Iterator[tuple[int, str, str, Window, _Row]]:
     """Yield the figures of each sending, domain and provider in each window; recent slots are read by their index."""
-    starts = {window: _slot_start(now - span) for window, span in SPANS.items()}
+    starts = {window: window_start(window, now) for window in Window}
     hour = [func.sum(case((RateSlot.slot >= starts[Window.HOUR], column), else_=0)) for column in _COLUMNS]
     whole = [func.sum(column) for column in _COLUMNS]
     for windows, columns in (((Window.MONTH,), whole), ((Window.DAY, Window.HOUR), [*whole, *hour])):
@@ -129,8 +131,8 @@ def load_since(
 ) -> Windows:
     """Return the counts of mails of a scope that went out after `since`, in the three windows; `but`: without it."""
     found: dict[Window, Counts] = {}
-    for window, span in SPANS.items():
-        start = max(since, _slot_start(now - span))
+    for window in Window:
+        start = max(since, window_start(window, now))
         rows = session.execute(
             select(RateSlot.provider, *(func.sum(column) for column in _COLUMNS))
             .join(RateLook, RateLook.sending_id == RateSlot.sending_id)
@@ -147,9 +149,11 @@ def _in_scope(scope: str, key: str) -> ColumnElement[bool]:
     return RateLook.domain == key if scope == "domain" else RateSlot.provider == key
 
 
-def _slot_start(moment: datetime) -> datetime:
-    """Windows begin with a slot; the one that is cut through counts."""
-    return moment - timedelta(seconds=moment.timestamp() % 300)
+def window_start(window: Window, now: datetime) -> datetime:
+    """Return where a window begins: with a slot, so that the one that is cut through counts (counting.py)."""
+    moment = now - SPANS[window]
+    size = COARSE_SECONDS if SPANS[window] > COARSE_AFTER else SLOT_SECONDS
+    return moment - timedelta(seconds=moment.timestamp() % size)
 
 
 def _figures(provider: str, row: _Row) -> _Row:
@@ -162,6 +166,16 @@ def _figures(provider: str, row: _Row) -> _Row:
 
 def _counts(provider: str, row: _Row) -> Counts:
     return Counts(*_figures(provider, row))
+
+
+def count_open(session: Session, now: datetime) -> tuple[int, int]:
+    """Return the mails that wait for another try in sendings that run, and those of 30 days whose answer never came."""
+    is_recent = or_(Sending.finished_at.is_(None), Sending.finished_at > now - SPANS[Window.MONTH])
+    running = func.sum(RateLook.waiting).filter(Sending.state == SendingState.SENDING.value)
+    unknown = func.sum(RateLook.unknown).filter(is_recent)
+    counted = select(running, unknown).select_from(RateLook).join(Sending, Sending.id == RateLook.sending_id)
+    row = session.execute(counted).one()
+    return int(row[0] or 0), int(row[1] or 0)
 
 
 # ------------------------------------------------------------------ the breaker
@@ -200,6 +214,15 @@ def worst_state(session: Session) -> BreakerState:
 def find_watch(session: Session, sending_id: int) -> CanaryWatch | None:
     """Return the watch over a sending's canary."""
     return session.get(CanaryWatch, sending_id)
+
+
+def list_newest_rates(session: Session, today: date) -> list[OutsideFigure]:
+    """Return the newest outside figure with a spam rate of each domain in the last 30 days, by domain."""
+    row = OutsideFigure
+    known = (row.spam_rate.is_not(None), row.day > today - SPANS[Window.MONTH])
+    newest = select(row.domain, func.max(row.day).label("day")).where(*known).group_by(row.domain).subquery("newest")
+    of_that_day = (row.domain == newest.c.domain, row.day == newest.c.day, row.spam_rate.is_not(None))
+    return list(session.scalars(select(row).join(newest, and_(*of_that_day)).order_by(row.domain)))
 
 
 def list_outside(session: Session, *, limit: int = 200) -> Sequence[OutsideFigure]:

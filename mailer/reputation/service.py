@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.log import get_logger
 from mailer.reputation import effects, queries
 from mailer.reputation.looks import ARMED_FOR, count_due, forget_old_slots
 from mailer.reputation.policy import (
-    STOPPED,
     Decision,
     Windows,
     decide,
@@ -27,7 +27,7 @@ from mailer.reputation.policy import (
 from mailer.reputation.watching import list_watched, watch_canaries
 from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker, BreakerChange
-from mailer.statuses import BreakerState, SendingClass, SendingState
+from mailer.statuses import BREAKER_STOPS, BreakerState, SendingClass, SendingState
 
 log = get_logger("reputation")
 Scope = tuple[str, str]
@@ -39,12 +39,13 @@ MANY_PROVIDERS = "other"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the figures of a scope ask for."""
+    """What the figures of a scope ask for; `released_at` is what was known of the last release when they were read."""
 
     scope: str
     key: str
     decision: Decision
     windows: Windows
+    released_at: datetime | None = None
 
 
 def look_after(ctx: Context) -> None:
@@ -107,12 +108,12 @@ class _Judge:
         self._stopped = {
             int(key)
             for (scope, key), row in self.breakers.items()
-            if scope == "sending" and {row.state, row.released_state} & set(STOPPED)
+            if scope == "sending" and {row.state, row.released_state} & set(BREAKER_STOPS)
         }
 
     def note_stopped(self, verdicts: Iterable[Verdict]) -> None:
         """Note the sendings that are being stopped just now."""
-        self._stopped |= {int(verdict.key) for verdict in verdicts if verdict.decision.state in STOPPED}
+        self._stopped |= {int(verdict.key) for verdict in verdicts if verdict.decision.state in BREAKER_STOPS}
 
     def judge(self, scope: str, key: str) -> Verdict:
         """Return what the figures of a scope ask for."""
@@ -123,7 +124,7 @@ class _Judge:
             return Verdict(scope, key, decide(windows, self._limits), windows)
         since = queries.load_since(self._session, scope, key, row.released_at, self._now, but=but)
         decision = decide_after_release(windows, since, BreakerState(row.released_state), self._limits)
-        return Verdict(scope, key, decision, windows)
+        return Verdict(scope, key, decision, windows, row.released_at)
 
     def _dealt_with(self, scope: str, key: str) -> int | None:
         if scope == "sending":
@@ -164,7 +165,7 @@ def _change(ctx: Context, verdict: Verdict) -> BreakerState | None:
         row = _lock_breaker(session, verdict.scope, verdict.key)
         before = BreakerState(row.state)
         state = _becomes(verdict, before, utc_now() - row.changed_at)
-        if state is before:
+        if state is before or row.released_at != verdict.released_at:  # a person let it go on while it was judged
             return None
         figures = _figures(verdict)
         row.state, row.note, row.figures = state.value, verdict.decision.why, figures
@@ -257,7 +258,7 @@ def release_breaker(ctx: Context, sending_id: int | None, note: str, *, by: int 
     if sending_id is None:
         return
     with ctx.read() as session:
-        row = effects.find_stopping(session, sending_id)
+        row = find_stopping(session, sending_id)
     if row is not None:
         resume(ctx, row.scope, row.scope_key, note, by=by)
 

@@ -12,9 +12,9 @@ from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery import service as delivery
+from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError
 from mailer.log import get_logger
-from mailer.reputation.effects import find_stopping
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.reputation import CanaryWatch
 from mailer.statuses import LIVE_MESSAGE_STATES, SendingState

@@ -41,7 +41,7 @@ def test_a_warned_domain_is_shown_and_let_go_with_a_note(shell: Shell) -> None:
 def test_limits_are_shown_and_changed_others_are_not_touched(shell: Shell) -> None:
     changed = shell.json("reputation", "limits", "canary_watch_minutes=60", "hard_bounce_pause=0.04")
 
-    assert (changed["canary_watch_minutes"], changed["hard_bounce_pause"]) == ("60", "0.04")
+    assert (changed["canary_watch_minutes"], changed["hard_bounce_pause"]) == (60, 0.04)
     assert shell.json("reputation", "limits")["canary_watch_minutes"] == 60
     assert "known:" in shell.run("reputation", "limits", "quiet_from=3", code=1).stderr
     shell.run("reputation", "limits", "canary_share=7", code=2)
@@ -64,6 +64,10 @@ def test_figures_of_google_come_by_hand_and_by_file(shell: Shell, tmp_path: Path
     assert "line 2" in refused
     file.write_text("who;what\n")
     assert "head line" in shell.run("reputation", "outside", "import", str(file), code=2).stderr
+    file.write_bytes("day,spam_rate\n2026-11-19,0.2%\n".encode("utf-16"))
+    assert shell.run("reputation", "outside", "import", str(file), "--domain", "example.com").stdout.startswith("1 day")
+    file.write_bytes(b"day,spam_rate\n\xe9")
+    assert "UTF-8" in shell.run("reputation", "outside", "import", str(file), code=2).stderr
 
 
 def test_nothing_is_released_that_is_not_kept_back(shell: Shell) -> None:

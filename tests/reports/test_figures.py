@@ -113,6 +113,25 @@ def test_who_left_by_a_link_counts_once_and_a_complaint_apart(ctx: Context, sent
         assert figures.get_overview(session).unsubscribed == 1
 
 
+def test_the_dashboard_counts_reactions_of_the_mails_it_counts(ctx: Context, sent: Sending) -> None:
+    """A test mail that was opened, or an open of a campaign of last quarter, is in no share of this month's mails."""
+    with ctx.write() as session:
+        topic = make_topic(session)
+        others = [make_sending(session, ctx, [make_reader(session, topic, key=ctx.keys.suppression)], topic)
+                  for _ in range(2)]  # fmt: skip
+        others[0].sending_class, others[0].started_at = "test", utc_now()
+        others[1].started_at = utc_now() - timedelta(days=90)
+        for sending in (sent, *others):
+            first, *_ = list_ids(session, sending)
+            session.get_one(Message, first).state = "accepted"
+            add_event(session, first, "open", "human")
+            add_event(session, first, "hard_bounce")
+
+        found = figures.get_overview(session)
+
+    assert (found.opened, found.hard, found.bounced_later, found.transmitted) == (1, 1, 1, 10)
+
+
 def test_the_curve_holds_every_reaction_in_its_step(ctx: Context, sent: Sending) -> None:
     with ctx.write() as session:
         start = session.get_one(Sending, sent.id).started_at

@@ -11,9 +11,11 @@ from mailer.accounts.passwords import hash_password
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.reports.mails import Choice, list_mails
+from mailer.reports.metrics import collect_metrics, render_metrics
 from mailer.reports.safety import Level, get_safety, list_bars
 from mailer.reputation import queries
 from mailer.reputation.heartbeat import beat
+from mailer.reputation.outside import Figures, record_figures
 from mailer.reputation.policy import Counts, Figure, Limits, Window
 from mailer.reputation.service import check_rates
 from mailer.schema.campaigns import Campaign
@@ -140,6 +142,36 @@ def test_the_mails_behind_a_figure_are_those_that_went_out_in_the_window(alive: 
     assert [*page, *rest] == day
     assert len(of_provider) == 2
     assert len(of_domain) == 10
+
+
+def test_the_mails_behind_a_figure_are_as_many_as_it_says(alive: Context) -> None:
+    make_sent(alive, 30, hard=3, ago=timedelta(days=30) - timedelta(minutes=2))
+    tests = make_sent(alive, 30, hard=4)
+    with alive.write() as session:
+        session.get_one(Sending, tests).sending_class = "test"
+    check_rates(alive, is_paced=False)
+
+    with alive.read() as session:
+        lines = list_mails(session, Choice(window=Window.MONTH))
+        month = queries.load_rolling(session, utc_now()).of()[Window.MONTH]
+
+    assert len(lines) == month.hard == 3
+
+
+def test_the_newest_figure_of_google_counts_and_for_thirty_days_only(alive: Context) -> None:
+    today = utc_now().date()
+    days = (("old.example.com", 40, 0.01), ("mended.example.com", 3, 0.01), ("mended.example.com", 2, 0.0),
+            ("bad.example.com", 5, 0.004), ("bad.example.com", 4, None))  # fmt: skip
+    figures = [Figures(domain, today - timedelta(days=ago), rate) for domain, ago, rate in days]
+    record_figures(alive, figures)
+
+    with alive.read() as session:
+        found = [one.detail["domain"] for one in get_safety(session, alive).findings if one.code == "outside"]
+        metric = render_metrics(collect_metrics(session, alive))
+
+    assert found == ["bad.example.com"]
+    assert 'mailer_outside_spam_ratio{domain="bad.example.com"} 0.004' in metric
+    assert "old.example.com" not in metric
 
 
 def test_the_days_add_up_to_the_month(alive: Context) -> None:

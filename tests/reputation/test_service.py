@@ -10,13 +10,13 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.service import start_sending
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
-from mailer.reputation import queries
+from mailer.reputation import queries, service
 from mailer.reputation.counting import COLUMNS
 from mailer.reputation.looks import count_due
 from mailer.reputation.policy import EASES_AFTER, Window
 from mailer.reputation.service import check_rates, resume, what_is_ignored
 from mailer.schema.accounts import AuditEvent
-from mailer.schema.delivery import Sending
+from mailer.schema.delivery import Message, Sending
 from mailer.schema.reputation import Breaker, BreakerChange, RateSlot
 from mailer.schema.transports import ProviderHold
 from mailer.schema.workspace import Sender
@@ -162,6 +162,51 @@ def test_a_throttled_sending_goes_at_half_its_rate_and_eases_after_an_hour(ctx: 
         assert session.get_one(Sending, slow).slowed_to is None
 
 
+def test_a_campaign_stays_slow_when_only_its_domain_may_go_on(ctx: Context) -> None:
+    slow = make_sent(ctx, 2000, complaints=3, provider="yahoo")
+    assert check(ctx).keys() == {("sending", str(slow)), ("domain", "example.com"), ("provider", "yahoo")}
+
+    resume(ctx, "domain", "example.com", NOTE)
+
+    with ctx.read() as session:
+        assert session.get_one(Sending, slow).slowed_to is not None
+    resume(ctx, "sending", str(slow), NOTE)
+    with ctx.read() as session:
+        assert session.get_one(Sending, slow).slowed_to is None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_release_while_figures_are_judged_is_not_undone(ctx: Context) -> None:
+    bad = make_sent(ctx, 200, hard=10)
+    check(ctx)
+    with ctx.write() as session:
+        react(session, bad, {EventKind.HARD_BOUNCE: 10}, skip=10)
+    count_due(ctx, is_paced=False)
+    with ctx.read() as session:
+        verdict, *_ = service._judge_all(session)  # it became worse, but a person has seen that
+    resume(ctx, "sending", str(bad), NOTE)
+
+    assert service._change(ctx, verdict) is None
+
+    assert (state_of(ctx, "sending", bad), held(ctx, bad)) == ("ok", None)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_mail_that_no_breaker_stops_releases_none(ctx: Context) -> None:
+    """Transactional mail goes on whatever its domain's breaker says: resuming it says nothing about the domain."""
+    for _ in range(2):
+        make_sent(ctx, 100, hard=5)
+    check(ctx)
+    with ctx.write() as session:
+        notice = make_sending(session, ctx, [], make_topic(session))
+        notice.sending_class = "transactional"
+        session.get_one(Sender, notice.sender_id).from_email = "news@example.com"
+
+    service.release_breaker(ctx, notice.id, NOTE)
+
+    assert state_of(ctx, "domain", "example.com") == "paused"
+
+
 def test_a_campaign_that_was_stopped_does_not_stop_its_domain_but_two_do(ctx: Context) -> None:
     make_sent(ctx, 200, hard=12)
     make_sent(ctx, 300, hard=3)
@@ -254,3 +299,16 @@ def test_nothing_sent_is_nothing_judged(ctx: Context) -> None:
     assert check(ctx) == {}
     with ctx.read() as session:
         assert queries.load_rolling(session, utc_now()).of() == {}
+
+
+def test_mails_without_an_answer_are_told_for_thirty_days(ctx: Context) -> None:
+    sending = make_sent(ctx, 3)
+    with ctx.write() as session:
+        session.execute(update(Message).where(Message.state == "accepted").values(state="unknown", accepted_at=None))
+    check(ctx)
+
+    with ctx.write() as session:
+        assert queries.count_open(session, utc_now()) == (0, 3)
+        session.get_one(Sending, sending).finished_at = utc_now() - timedelta(days=31)
+        session.flush()
+        assert queries.count_open(session, utc_now()) == (0, 0)

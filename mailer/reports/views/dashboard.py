@@ -40,9 +40,15 @@ def show() -> ResponseReturnValue:
             "counts": count_open(session, today, mine),
             "steps": figures.get_real_use(session, has_transport=has_own_transport(session, ctx)),
         }
+    month = sum((counts for _day, counts in days), Counts())
     return render_template(
         "admin/reports/dashboard.html",
         today=today,
+        limits=limits,
+        shares={
+            "hard": share_of(*month.part_of(Figure.HARD)),
+            "complaints": share_of(*month.part_of(Figure.COMPLAINTS)),
+        },
         hard_plot=rate_plot(days, Figure.HARD, limits.hard_pause),
         complaint_plot=rate_plot(days, Figure.COMPLAINTS, limits.complaint_throttle),
         **values,

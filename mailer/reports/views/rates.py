@@ -157,7 +157,7 @@ def add_outside() -> ResponseReturnValue | Response:
     values = {name: form_text(name) for name in ("domain", "day", "spam_rate", "domain_reputation")}
     try:
         if file is not None and file.filename:
-            figures = outside.parse_csv(_text_of(file.read()), values["domain"])
+            figures = outside.read_csv(file.read(), values["domain"])
         else:
             figures = [outside.read_figures(**_typed(values))]
         count = outside.record_figures(ctx, figures, by=who().id)
@@ -176,11 +176,3 @@ def _typed(values: dict[str, str]) -> dict[str, str]:
         "spam_rate": f"{rate} %" if rate and not rate.endswith("%") else rate,
         "reputation": values["domain_reputation"],
     }
-
-
-def _text_of(raw: bytes) -> str:
-    encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InputError(_("not a text file in UTF-8 or UTF-16"), where="file") from error
