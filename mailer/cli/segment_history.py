@@ -12,7 +12,7 @@ from mailer.cli.session import opened
 from mailer.clock import utc_now
 from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.segments import Segment
-from mailer.segments import service
+from mailer.segments import freezing, removal, service
 from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
 from mailer.segments.history import queries
 from mailer.segments.history import watch as watching
@@ -178,7 +178,7 @@ def freeze(*, name: str, as_json: bool) -> None:
     with opened() as ctx:
         with ctx.read() as session:
             segment = get_segment(session, name)
-        segment = service.convert_to_static(ctx, segment.id)
+        segment = freezing.convert_to_static(ctx, segment.id)
     print_mapping({"id": segment.id, "name": segment.name, "kind": segment.kind}, as_json=as_json)
 
 
@@ -206,7 +206,7 @@ def archive(*, name: str, undo: bool, as_json: bool) -> None:
     with opened() as ctx:
         with ctx.read() as session:
             segment = _find_archived(session, name) if undo else get_segment(session, name)
-        segment = service.archive_segment(ctx, segment.id, is_archived=not undo)
+        segment = removal.archive_segment(ctx, segment.id, is_archived=not undo)
     print_mapping({"id": segment.id, "name": segment.name, "archived_at": segment.archived_at}, as_json=as_json)
 
 

@@ -1,39 +1,36 @@
-"""Changes of segments: create, change, convert, copy, archive, delete; each with its line in the audit.
+"""Create, change and copy segments; each with its line in the audit.
 
-Members of static segments are in members.py, the watch and its history in history/, bulk tasks in bulk/.
+They become lists in freezing.py and go in removal.py. Members of static segments are in members.py, the watch and its
+history in history/, bulk tasks in bulk/.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, null, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import find_staff_by_id
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError, NotFoundError
-from mailer.followups.service import forget_segment
-from mailer.schema.contacts import Contact
-from mailer.schema.segments import Segment, SegmentEvent, SegmentInput, SegmentMember
+from mailer.errors import ConflictError, InputError
+from mailer.schema.segments import Segment, SegmentInput
 from mailer.segments import queries
 from mailer.segments.algebra import check_operands
-from mailer.segments.chosen import PAGE, count_written, is_among, iter_member_pages
 from mailer.segments.history.record import note_rule_change
-from mailer.segments.history.watch import unwatch
 from mailer.segments.jobs import LOOK
-from mailer.segments.members import BY_HAND, add_members, add_members_of, insert_members
+from mailer.segments.locking import lock_segment
+from mailer.segments.members import BY_HAND, add_members, add_members_of
 from mailer.segments.recipes import RECIPES
 from mailer.segments.resolve import TooLargeError
 from mailer.segments.rules import named_segments
-from mailer.segments.uses import Use, forget_uses, list_dependents, list_used, list_uses, record_uses
+from mailer.segments.uses import list_dependents, list_used, record_uses
 from mailer.segments.visibility import Visibility, require_visible, visibility_of
 from mailer.statuses import SegmentKind, SegmentOperation
 
 _NAME_LIMIT = 200
-_SHOWN = 10
 
 
 def create_static(
@@ -103,7 +100,7 @@ def copy_members(ctx: Context, source: Segment, name: str, *, by: int | None = N
         made = _add(session, name, SegmentKind.STATIC, by, description=source.description, archived_at=utc_now())
     add_members_of(ctx, made.id, source, cause=f"copied:{source.id}", by=by)
     with ctx.write() as session:
-        segment = _locked(session, made.id)
+        segment = lock_segment(session, made.id)
         segment.archived_at = None
     return segment
 
@@ -122,7 +119,7 @@ def update_segment(
             not fit the kind.
     """
     with ctx.write() as session:
-        segment = _locked(session, segment_id)
+        segment = lock_segment(session, segment_id)
         if seen is not None and segment.updated_at != seen:
             raise ConflictError(
                 f"{segment.name!r} was changed by somebody else meanwhile",
@@ -164,7 +161,7 @@ def set_properties(
         InputError: no name, nobody works here under `owner_id`, or the owner is in no group; lists everything.
     """
     with ctx.write() as session:
-        segment = _locked(session, segment_id)
+        segment = lock_segment(session, segment_id)
         before = _properties(segment)
         segment.name = segment.name if name is None else _checked_name(name)
         segment.description = segment.description if description is None else description
@@ -238,137 +235,6 @@ def _require_askable(session: Session, segment_ids: Sequence[int]) -> None:
             raise InputError(f"{above.name!r}, which asks about it: {error.message}", mend=error.mend) from error
 
 
-# ------------------------------------------------------------------ convert
-
-
-def convert_to_static(ctx: Context, segment_id: int, *, by: int | None = None) -> Segment:
-    """Freeze the current members of a dynamic or combined segment into a static one (FEATURES S13).
-
-    The members are read from one snapshot and written page by page while the segment still follows its rule; only the
-    last, short transaction makes it static. One that dies before leaves the segment as it was.
-
-    Raises:
-        ConflictError: it is static already, or somebody changed it meanwhile.
-    """
-    with ctx.read() as session:
-        segment = _get(session, segment_id)
-        _require_not_static(segment)
-        version = segment.updated_at
-    _forget_list(ctx, segment_id, version)
-    frozen = 0
-    for page in iter_member_pages(ctx, segment):
-        with ctx.write() as session:
-            _locked_as(session, segment_id, version)
-            chosen = select(Contact.id).where(is_among(session, Contact.id, page))
-            frozen += insert_members(session, segment_id, chosen, cause="converted", by=by)
-    return _become_static(ctx, segment_id, version, frozen, by)
-
-
-def _forget_list(ctx: Context, segment_id: int, version: datetime) -> None:
-    """Take away what a conversion that died has written."""
-    listed = SegmentMember.segment_id == segment_id
-    while True:
-        with ctx.write() as session:
-            _locked_as(session, segment_id, version)
-            piece = select(SegmentMember.contact_id).where(listed).limit(PAGE)
-            gone = delete(SegmentMember).where(listed, SegmentMember.contact_id.in_(piece))
-            if count_written(session, gone) < PAGE:
-                return
-
-
-def _become_static(ctx: Context, segment_id: int, version: datetime, frozen: int, by: int | None) -> Segment:
-    with ctx.write() as session:
-        segment = _locked_as(session, segment_id, version)
-        listed = select(func.count()).select_from(SegmentMember).where(SegmentMember.segment_id == segment_id)
-        if session.scalar(listed) != frozen:
-            raise ConflictError(f"{segment.name!r} is being converted by somebody else", mend="look again in a moment")
-        kind = segment.kind
-        session.execute(delete(SegmentInput).where(SegmentInput.segment_id == segment.id))
-        forget_uses(session, "segment", segment.id)
-        segment.kind, segment.operation, segment.updated_at = SegmentKind.STATIC.value, None, utc_now()
-        segment.rule = null()  # None would be the JSON value null
-        detail = {"from": kind, "members": frozen}
-        record_audit(session, "segments.convert", by=by, subject=("segment", segment.id), detail=detail)
-        session.flush()
-        session.refresh(segment)
-    return segment
-
-
-# ------------------------------------------------------------------ archive and delete
-
-
-def archive_segment(ctx: Context, segment_id: int, *, is_archived: bool = True, by: int | None = None) -> Segment:
-    """Take a segment out of lists, or bring it back; its watch ends. Safe to repeat.
-
-    Raises:
-        ConflictError: something still works with it, named; or it comes back and a segment that it asks about is
-            archived.
-    """
-    with ctx.write() as session:
-        segment = _locked(session, segment_id)
-        if (segment.archived_at is not None) == is_archived:
-            return segment
-        if is_archived:
-            _refuse_used(segment, [use for use in list_uses(session, segment_id) if use.is_active], "archived")
-        else:
-            _refuse_archived_parts(session, segment)
-        segment.archived_at = utc_now() if is_archived else None
-        action = "segments.archive" if is_archived else "segments.unarchive"
-        record_audit(session, action, by=by, subject=("segment", segment_id), detail={"name": segment.name})
-    if is_archived:
-        unwatch(ctx, segment_id, by=by)
-    return segment
-
-
-def delete_segment(ctx: Context, segment_id: int, *, by: int | None = None) -> None:
-    """Delete a segment that nobody uses, with its list and its history; its contacts and their tasks stay.
-
-    Raises:
-        ConflictError: names who uses it.
-    """
-    with ctx.read() as session:
-        _refuse_used(_get(session, segment_id), list_uses(session, segment_id), "deleted")
-    unwatch(ctx, segment_id, by=by)
-    _delete_history(ctx, segment_id)
-    with ctx.write() as session:
-        segment = _locked(session, segment_id)
-        _refuse_used(segment, list_uses(session, segment_id), "deleted")
-        forget_uses(session, "segment", segment_id)
-        forget_segment(session, segment_id)
-        record_audit(session, "segments.delete", by=by, subject=("segment", segment_id), detail={"name": segment.name})
-        session.delete(segment)
-
-
-def _delete_history(ctx: Context, segment_id: int) -> None:
-    """Delete the lines of a history in pieces: a million at once would hold up everybody else."""
-    told = SegmentEvent.segment_id == segment_id
-    while True:
-        with ctx.write() as session:
-            piece = select(SegmentEvent.id).where(told).limit(PAGE)
-            gone = delete(SegmentEvent).where(SegmentEvent.id.in_(piece))
-            if count_written(session, gone) < PAGE:
-                return
-
-
-def _refuse_used(segment: Segment, uses: Sequence[Use], done: str) -> None:
-    if not uses:
-        return
-    shown = ", ".join(map(str, uses[:_SHOWN])) + (f" and {len(uses) - _SHOWN} more" if len(uses) > _SHOWN else "")
-    is_over = not any(use.is_active for use in uses)
-    mend = "archive it instead" if is_over else "take it out there first"
-    raise ConflictError(f"{segment.name!r} cannot be {done}: it is used by {shown}", mend=mend)
-
-
-def _refuse_archived_parts(session: Session, segment: Segment) -> None:
-    parts = list(queries.list_inputs(session, segment.id))
-    if segment.kind == SegmentKind.DYNAMIC:
-        named = named_segments(queries.read_rule(session, segment.rule))
-        parts += [queries.get_segment(session, name) for name in named]
-    archived = [part.name for part in parts if part.archived_at is not None]
-    if archived:
-        raise ConflictError(f"{segment.name!r} asks about {', '.join(archived)}", mend="bring that back first")
-
-
 def ensure_recipes(ctx: Context) -> int:
     """Create the ready segments in a workspace that has no segment yet; return how many. Safe to repeat."""
     with ctx.write() as session:
@@ -436,33 +302,6 @@ def _set_inputs(session: Session, segment: Segment, operands: Sequence[Segment])
         for ordinal, operand in enumerate(operands)
     ]
     session.execute(insert(SegmentInput), rows)
-
-
-def _get(session: Session, segment_id: int) -> Segment:
-    segment = session.get(Segment, segment_id)
-    if segment is None:
-        raise NotFoundError("no such segment")
-    return segment
-
-
-def _locked(session: Session, segment_id: int) -> Segment:
-    segment = session.get(Segment, segment_id, with_for_update=True)
-    if segment is None:
-        raise NotFoundError("no such segment")
-    return segment
-
-
-def _locked_as(session: Session, segment_id: int, version: datetime) -> Segment:
-    segment = _locked(session, segment_id)
-    _require_not_static(segment)
-    if segment.updated_at != version:
-        raise ConflictError(f"{segment.name!r} was changed meanwhile", mend="look at it and try again")
-    return segment
-
-
-def _require_not_static(segment: Segment) -> None:
-    if segment.kind == SegmentKind.STATIC:
-        raise ConflictError(f"{segment.name!r} is static already")
 
 
 def _require(segment: Segment, kind: SegmentKind) -> None:

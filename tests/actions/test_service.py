@@ -13,6 +13,7 @@ from mailer.schema.content import TrackedLink
 from mailer.schema.delivery import Message
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import SegmentMember
+from mailer.segments import removal
 from mailer.segments import service as segments
 from tests.support.make import make_reader, make_sending, make_staff, make_topic, make_version
 
@@ -111,7 +112,7 @@ def test_task_of_a_link_goes_to_the_contacts_owner(ctx: Context) -> None:
 
 def test_action_that_cannot_be_done_is_refused_with_its_reason_and_the_others_run(ctx: Context) -> None:
     scene = Scene(ctx)
-    segments.archive_segment(ctx, scene.segment.id)
+    removal.archive_segment(ctx, scene.segment.id)
     with ctx.write() as session:
         session.get_one(type(scene.segment), scene.segment.id).kind = "dynamic"
         session.get_one(type(scene.segment), scene.segment.id).rule = {"version": 1, "all": []}

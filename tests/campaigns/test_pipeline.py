@@ -24,6 +24,7 @@ from mailer.errors import ConflictError, InputError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
+from mailer.segments import removal
 from mailer.segments import service as segments
 from mailer.statuses import MessageState, SendingState
 from tests.support.make import make_company, make_consent, make_contact, make_reader, make_sender, make_topic
@@ -279,4 +280,4 @@ def test_segment_in_use_by_a_campaign_cannot_be_deleted(ctx: Context) -> None:
         segment_id = queries.list_segments(session, 1, "include")[0].id
 
     with pytest.raises(ConflictError, match="campaign"):
-        segments.delete_segment(ctx, segment_id)
+        removal.delete_segment(ctx, segment_id)

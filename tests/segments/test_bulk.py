@@ -20,7 +20,7 @@ from mailer.schema.accounts import AuditEvent
 from mailer.schema.contacts import Contact, ContactTag, Tag
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import BulkMember, BulkTask, Segment, SegmentEvent, SegmentMember
-from mailer.segments import members, service, sheet
+from mailer.segments import members, removal, service, sheet
 from mailer.segments.bulk import run as engine
 from mailer.segments.bulk.queries import count_skipped, list_bulk_members
 from mailer.segments.bulk.run import forget_old, run, run_due
@@ -453,7 +453,7 @@ def test_cancelled_task_stops_and_what_it_did_can_be_undone(
 def test_task_whose_list_is_gone_fails_and_says_why(ctx: Context, people: list[int], everybody: Segment) -> None:
     board = service.create_static(ctx, "Board")
     task = start_bulk_task(ctx, everybody.id, BulkKind.ADD_TO_SEGMENT, {"segment_id": str(board.id)})
-    service.delete_segment(ctx, board.id)
+    removal.delete_segment(ctx, board.id)
 
     run_due(ctx)
 
@@ -465,7 +465,7 @@ def test_task_whose_list_is_gone_fails_and_says_why(ctx: Context, people: list[i
 def test_deleted_segment_leaves_its_tasks(ctx: Context, people: list[int], everybody: Segment) -> None:
     task = do(ctx, everybody, BulkKind.FOLLOW_UPS, title="Call", due_on="2026-12-01")
 
-    service.delete_segment(ctx, everybody.id)
+    removal.delete_segment(ctx, everybody.id)
 
     assert (fresh(ctx, task).segment_id, fresh(ctx, task).segment_name) == (None, "Everybody")
     assert undo(ctx, task).undone_count == 9

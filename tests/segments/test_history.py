@@ -13,7 +13,7 @@ from mailer.context import Context
 from mailer.errors import ConflictError
 from mailer.schema.contacts import Contact
 from mailer.schema.segments import Segment, SegmentEvent, SegmentSize, SegmentWatch, SegmentWatchMember
-from mailer.segments import members, service
+from mailer.segments import freezing, members, removal, service
 from mailer.segments.history import look as looks
 from mailer.segments.history import queries
 from mailer.segments.history.look import look
@@ -290,7 +290,7 @@ def test_unwatching_keeps_the_history_and_watching_again_begins_anew(
 
 
 def test_archived_segment_is_watched_no_more(ctx: Context, people: list[int], oslo: Segment) -> None:
-    service.archive_segment(ctx, oslo.id)
+    removal.archive_segment(ctx, oslo.id)
 
     assert look(ctx, oslo.id) is None
     with pytest.raises(ConflictError, match="archived"):
@@ -298,7 +298,7 @@ def test_archived_segment_is_watched_no_more(ctx: Context, people: list[int], os
 
 
 def test_conversion_of_a_watched_segment_tells_nothing(ctx: Context, people: list[int], oslo: Segment) -> None:
-    service.convert_to_static(ctx, oslo.id)
+    freezing.convert_to_static(ctx, oslo.id)
     move(ctx, people[0], "Rome")
 
     assert look(ctx, oslo.id) == looks.Seen(0, 0, 3)
@@ -371,7 +371,7 @@ def test_deleted_segment_takes_its_history_along(ctx: Context, people: list[int]
     move(ctx, people[3], "Oslo")
     look(ctx, oslo.id)
 
-    service.delete_segment(ctx, oslo.id)
+    removal.delete_segment(ctx, oslo.id)
 
     with ctx.read() as session:
         assert session.scalar(select(func.count()).select_from(SegmentEvent)) == 0

@@ -6,8 +6,9 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.segments.listing import ListQuery, list_lines, list_namesakes
 from mailer.segments.memberlist import list_member_lines
+from mailer.segments.removal import archive_segment
 from mailer.segments.rules import parse_rule
-from mailer.segments.service import archive_segment, create_combined, create_dynamic, create_static
+from mailer.segments.service import create_combined, create_dynamic, create_static
 from mailer.segments.visibility import Viewer
 from mailer.statuses import SegmentOperation
 from tests.support.make import make_company, make_contact, make_staff, make_workspace

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.segments import SegmentMember
 from mailer.segments import chosen as pages
+from mailer.segments import freezing, queries, removal, service, uses
 from mailer.segments import members as memberships
-from mailer.segments import queries, service, uses
 from mailer.statuses import SegmentOperation as Op
 from tests.support.make import make_contact, make_workspace
 
@@ -121,7 +121,7 @@ def test_only_static_segments_take_members(ctx, people, oslo):
 
 
 def test_conversion_freezes_the_members(ctx, people, oslo):
-    service.convert_to_static(ctx, oslo.id)
+    freezing.convert_to_static(ctx, oslo.id)
 
     with ctx.write() as session:
         segment = queries.get_segment(session, "Oslo")
@@ -129,7 +129,7 @@ def test_conversion_freezes_the_members(ctx, people, oslo):
         assert (segment.kind, segment.rule) == ("static", None)
     assert members(ctx, segment) == "ABC"
     with pytest.raises(ConflictError, match="static already"):
-        service.convert_to_static(ctx, oslo.id)
+        freezing.convert_to_static(ctx, oslo.id)
 
 
 def test_segment_in_use_is_not_deleted_and_says_by_whom(ctx, oslo, chosen):
@@ -140,14 +140,14 @@ def test_segment_in_use_is_not_deleted_and_says_by_whom(ctx, oslo, chosen):
         uses.record_use(session, oslo.id, "webhook", 5)
 
     with pytest.raises(ConflictError, match="webhook 5, segment Asking, segment Both"):
-        service.delete_segment(ctx, oslo.id)
+        removal.delete_segment(ctx, oslo.id)
 
     with ctx.write() as session:
         uses.forget_uses(session, "webhook", 5)
-    service.delete_segment(ctx, combined.id)
-    service.delete_segment(ctx, asking.id)
-    service.delete_segment(ctx, oslo.id)
-    service.delete_segment(ctx, chosen.id)
+    removal.delete_segment(ctx, combined.id)
+    removal.delete_segment(ctx, asking.id)
+    removal.delete_segment(ctx, oslo.id)
+    removal.delete_segment(ctx, chosen.id)
     with ctx.read() as session:
         assert session.scalar(select(func.count()).select_from(SegmentMember)) == 0
 

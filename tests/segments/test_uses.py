@@ -15,7 +15,7 @@ from mailer.schema.campaigns import Campaign
 from mailer.schema.content import ContentVersion, LinkAction, TrackedLink
 from mailer.schema.delivery import Sending
 from mailer.schema.segments import Segment, SegmentMember
-from mailer.segments import chosen, members, queries, service, uses
+from mailer.segments import chosen, freezing, members, queries, removal, service, uses
 from mailer.segments.visibility import Visibility, list_visible, make_viewer
 from mailer.statuses import SegmentKind
 from mailer.statuses import SegmentOperation as Op
@@ -48,7 +48,7 @@ def test_campaign_uses_by_audience_and_by_links_until_both_are_over(ctx: Context
     assert names(ctx, board) == [("campaign", "Invitation", True)]
     assert names(ctx, other) == [("campaign", "Invitation", True), ("link_action", "Invitation", True)]
     with pytest.raises(ConflictError, match="a link of campaign Invitation"):
-        service.archive_segment(ctx, other.id)
+        removal.archive_segment(ctx, other.id)
     campaigns.update_campaign(ctx, draft.id, {"links": []}, exclude=[])
     assert names(ctx, other) == []
 
@@ -60,10 +60,10 @@ def test_campaign_uses_by_audience_and_by_links_until_both_are_over(ctx: Context
         session.execute(update(LinkAction).values(ends_at=utc_now() - timedelta(days=1)))
     assert names(ctx, other) == [("link_action", "Invitation", False)]
     with pytest.raises(ConflictError, match="Invitation") as refused:
-        service.delete_segment(ctx, board.id)
+        removal.delete_segment(ctx, board.id)
     assert refused.value.mend == "archive it instead"
-    service.archive_segment(ctx, board.id)
-    service.archive_segment(ctx, other.id)
+    removal.archive_segment(ctx, board.id)
+    removal.archive_segment(ctx, other.id)
 
 
 def _finish(ctx: Context, draft: Campaign, target: Segment, *, ends_in: timedelta) -> None:
@@ -102,14 +102,14 @@ def test_copy_of_a_campaign_uses_what_the_first_does(ctx: Context, board: Segmen
 def test_archived_user_frees_what_it_uses_and_comes_back_last(ctx: Context, board: Segment) -> None:
     outer = service.create_dynamic(ctx, "Asking", in_segment("Board"))
     with pytest.raises(ConflictError, match="segment Asking"):
-        service.archive_segment(ctx, board.id)
+        removal.archive_segment(ctx, board.id)
 
-    service.archive_segment(ctx, outer.id)
-    service.archive_segment(ctx, board.id)
+    removal.archive_segment(ctx, outer.id)
+    removal.archive_segment(ctx, board.id)
     with pytest.raises(ConflictError, match="Board"):
-        service.archive_segment(ctx, outer.id, is_archived=False)
-    service.archive_segment(ctx, board.id, is_archived=False)
-    service.archive_segment(ctx, outer.id, is_archived=False)
+        removal.archive_segment(ctx, outer.id, is_archived=False)
+    removal.archive_segment(ctx, board.id, is_archived=False)
+    removal.archive_segment(ctx, outer.id, is_archived=False)
 
     assert names(ctx, board) == [("segment", "Asking", True)]
 
@@ -160,9 +160,9 @@ def test_every_change_is_in_the_audit_with_what_was_before(ctx: Context, board: 
         staff = make_staff(session)
     service.set_properties(ctx, board.id, name="Council", by=staff.id)
     members.take_out(ctx, board.id, [1, 2], by=staff.id)
-    service.archive_segment(ctx, board.id, by=staff.id)
-    service.archive_segment(ctx, board.id, is_archived=False, by=staff.id)
-    service.delete_segment(ctx, board.id, by=staff.id)
+    removal.archive_segment(ctx, board.id, by=staff.id)
+    removal.archive_segment(ctx, board.id, is_archived=False, by=staff.id)
+    removal.delete_segment(ctx, board.id, by=staff.id)
 
     with ctx.read() as session:
         lines = list(session.scalars(select(AuditEvent).order_by(AuditEvent.id)))
@@ -198,9 +198,9 @@ def test_conversion_that_dies_leaves_the_rule_and_the_next_one_is_whole(
                 raise KeyboardInterrupt
             yield page
 
-    monkeypatch.setattr(service, "iter_member_pages", dying)
+    monkeypatch.setattr(freezing, "iter_member_pages", dying)
     with pytest.raises(KeyboardInterrupt):
-        service.convert_to_static(ctx, segment.id)
+        freezing.convert_to_static(ctx, segment.id)
     monkeypatch.undo()
     with ctx.write() as session:
         assert session.get_one(Segment, segment.id).kind == SegmentKind.DYNAMIC
@@ -210,7 +210,7 @@ def test_conversion_that_dies_leaves_the_rule_and_the_next_one_is_whole(
         session.execute(queries_of.values(updated_at=utc_now()))
     assert gone is not None
 
-    frozen = service.convert_to_static(ctx, segment.id)
+    frozen = freezing.convert_to_static(ctx, segment.id)
 
     assert (frozen.kind, frozen.rule) == ("static", None)
     with ctx.read() as session:
@@ -228,10 +228,10 @@ def test_conversion_of_a_rule_that_is_edited_meanwhile_is_refused(
         service.update_segment(ctx, segment.id, rule=rule)
         yield [1, 2]
 
-    monkeypatch.setattr(service, "iter_member_pages", edited)
+    monkeypatch.setattr(freezing, "iter_member_pages", edited)
 
     with pytest.raises(ConflictError, match="changed meanwhile"):
-        service.convert_to_static(ctx, segment.id)
+        freezing.convert_to_static(ctx, segment.id)
 
 
 def test_copy_keeps_where_its_members_are_from(ctx: Context, board: Segment) -> None:

@@ -14,7 +14,7 @@ from mailer.accounts.queries import list_staff
 from mailer.context import Context
 from mailer.errors import ConflictError, MailerError
 from mailer.schema.segments import Segment
-from mailer.segments import queries, service
+from mailer.segments import freezing, queries, removal, service
 from mailer.segments.listing import SORTS, ListQuery, list_lines, list_namesakes
 from mailer.segments.parts import list_branches
 from mailer.segments.recipes import RECIPES, Recipe
@@ -172,7 +172,7 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
 def convert(public_id: uuid.UUID) -> ResponseReturnValue:
     """Freeze the members of today into a static segment."""
     ctx = app_context()
-    segment = service.convert_to_static(ctx, _id_of(public_id), by=who().id)
+    segment = freezing.convert_to_static(ctx, _id_of(public_id), by=who().id)
     return done(_("The members of today are its list now."), _address(segment))
 
 
@@ -180,7 +180,7 @@ def convert(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def delete(public_id: uuid.UUID) -> ResponseReturnValue:
     """Delete a segment that nobody uses."""
-    service.delete_segment(app_context(), _id_of(public_id), by=who().id)
+    removal.delete_segment(app_context(), _id_of(public_id), by=who().id)
     return done(_("The segment is deleted."), url_for("segments.index"))
 
 

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from mailer.accounts.queries import list_staff
 from mailer.errors import MailerError
 from mailer.schema.segments import Segment
-from mailer.segments import service
+from mailer.segments import removal, service
 from mailer.segments.uses import list_uses
 from mailer.segments.views.live import viewer
 from mailer.segments.visibility import Visibility, get_visible, visibility_of
@@ -65,7 +65,7 @@ def save(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def archive(public_id: uuid.UUID) -> ResponseReturnValue:
     """Take it out of lists."""
-    service.archive_segment(app_context(), _segment(public_id).id, by=who().id)
+    removal.archive_segment(app_context(), _segment(public_id).id, by=who().id)
     return done(_("Archived. It is in no list any more; you can bring it back."), _page(public_id))
 
 
@@ -73,7 +73,7 @@ def archive(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def unarchive(public_id: uuid.UUID) -> ResponseReturnValue:
     """Bring it back."""
-    service.archive_segment(app_context(), _segment(public_id).id, is_archived=False, by=who().id)
+    removal.archive_segment(app_context(), _segment(public_id).id, is_archived=False, by=who().id)
     return done(_("It is back in the lists."), _page(public_id))
 
 
