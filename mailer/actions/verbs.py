@@ -15,7 +15,7 @@ from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.contacts import changes
-from mailer.contacts.bulk import ensure_tags
+from mailer.contacts.tagging import ensure_tags
 from mailer.context import Context
 from mailer.errors import ConflictError, NotFoundError
 from mailer.followups import service as followups

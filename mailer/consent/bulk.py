@@ -232,7 +232,7 @@ def _add_rows(session: Session, table: str, key: str, people: Sequence[Imported]
 
 
 def record_fresh(session: Session, terms: ImportTerms, at: datetime) -> None:
-    """Record permission and subscriptions of the contacts that `contacts.bulk.add_fresh` added."""
+    """Record permission and subscriptions of the contacts that `contacts.stage.add_fresh` added."""
     stamp = stored_instant(session, at)
     given = {"purpose": _PURPOSE, "basis": terms.basis.value, "source": terms.source}
     consent = given | {"permission": terms.permission.value, "updated_at": stamp}

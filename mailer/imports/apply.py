@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from mailer.addresses import hash_address
 from mailer.consent.bulk import Imported, ImportTerms, count_left, lock_imported, record_fresh, record_imported
-from mailer.contacts import bulk
+from mailer.contacts import activity_rows, bulk, stage, tagging
+from mailer.contacts.activity_rows import KnownActivity, NewActivity
 from mailer.imports.check import ActivityRow, ContactRow, Refused
 from mailer.imports.overlay import Overlay
 from mailer.imports.plan import Counts, Plan, There, after, as_known, plan_rows, split_repeats
@@ -44,15 +45,15 @@ def apply_staged(
     """Write a staged chunk: what is new and simple by SQL alone, the rest of the `packed` rows one by one."""
     try:
         if not staged.path:
-            bulk.load_stage(session, staged.rows, staged.tags)
-        fresh = bulk.mark_fresh(session)
+            stage.load_stage(session, staged.rows, staged.tags)
+        fresh = stage.mark_fresh(session)
         if fresh:
-            bulk.add_fresh(session, job.companies, job.at, import_id=job.import_id)
+            stage.add_fresh(session, job.companies, job.at, import_id=job.import_id)
             record_fresh(session, job.terms, job.at)
-        known = bulk.list_not_fresh(session) if fresh < staged.height else []
+        known = stage.list_not_fresh(session) if fresh < staged.height else []
         rest = [read_row(packed[number - 1]) for number in sorted([*known, *staged.apart])]
         if rest:
-            bulk.prefer_indexes(session)
+            stage.prefer_indexes(session)
         counts, refused = _apply_contacts(session, rest, job)
     except BaseException:
         job.companies.clear()  # some of them are rolled back now
@@ -82,7 +83,7 @@ def _look_up(session: Session, rows: Sequence[ContactRow], job: ContactJob) -> T
     by_external_id = bulk.find_by_external_ids(session, external_ids) if external_ids else {}
     contacts = [contact.id for address in by_email.values() for contact in address.contacts]
     contacts += [known.id for known in by_external_id.values()]
-    tags = bulk.find_tags(session, contacts) if contacts and any(row.tags for row in rows) else {}
+    tags = tagging.find_tags(session, contacts) if contacts and any(row.tags for row in rows) else {}
     erased = bulk.find_erased(session, [row.email_hash for row in rows if row.email and row.email not in by_email])
     there = There(by_email, by_external_id, tags, erased)
     return job.overlay.lay_over(there, emails, external_ids) if job.overlay else there
@@ -183,8 +184,8 @@ def _write_changes(
 def _write_tags(session: Session, wanted: Sequence[tuple[int, tuple[str, ...]]]) -> None:
     if not wanted:
         return
-    tags = bulk.ensure_tags(session, (name for _, names in wanted for name in names))
-    bulk.add_tags(session, [(contact_id, tags[name]) for contact_id, names in wanted for name in names])
+    tags = tagging.ensure_tags(session, (name for _, names in wanted for name in names))
+    tagging.add_tags(session, [(contact_id, tags[name]) for contact_id, names in wanted for name in names])
 
 
 # ------------------------------------------------------------------ activities
@@ -205,9 +206,9 @@ SEVERAL = "several contacts share this address"
 
 def apply_activities(session: Session, rows: Sequence[ActivityRow], job: ActivityJob) -> tuple[Counts, list[Refused]]:
     """Write a chunk; an activity is the one with its external id, else the same contact, kind, time and amount."""
-    contacts = bulk.find_contact_ids(session, list({row.email for row in rows}))
+    contacts = activity_rows.find_contact_ids(session, list({row.email for row in rows}))
     refused: list[Refused] = []
-    wanted: list[bulk.NewActivity] = []
+    wanted: list[NewActivity] = []
     for row in rows:
         owners = contacts.get(row.email, [])
         if len(owners) == 1:
@@ -215,10 +216,10 @@ def apply_activities(session: Session, rows: Sequence[ActivityRow], job: Activit
         else:
             refused.append(Refused(row.cells, SEVERAL if owners else NOBODY))
     ids = sorted({row.contact_id for row in wanted})
-    found = bulk.find_activities(session, ids, sorted({row.external_id for row in wanted if row.external_id}))
+    found = activity_rows.find_activities(session, ids, sorted({row.external_id for row in wanted if row.external_id}))
     there = {_key(known): known for known in found}
-    new: dict[tuple[object, ...], bulk.NewActivity] = {}
-    changed: list[tuple[int, bulk.NewActivity]] = []
+    new: dict[tuple[object, ...], NewActivity] = {}
+    changed: list[tuple[int, NewActivity]] = []
     same = 0
     for activity in wanted:
         known = there.get(_key(activity))
@@ -230,21 +231,21 @@ def apply_activities(session: Session, rows: Sequence[ActivityRow], job: Activit
         else:
             changed.append((known.id, activity))
     if not job.is_dry:
-        bulk.add_activities(session, list(new.values()), job.at, import_id=job.import_id)
-        bulk.change_activities(session, changed)
+        activity_rows.add_activities(session, list(new.values()), job.at, import_id=job.import_id)
+        activity_rows.change_activities(session, changed)
     return Counts(0, len(new), len(changed), same, len(refused)), refused
 
 
-def _activity(row: ActivityRow, contact_id: int) -> bulk.NewActivity:
+def _activity(row: ActivityRow, contact_id: int) -> NewActivity:
     moment = datetime.fromisoformat(row.at)
-    return bulk.NewActivity(contact_id, row.kind, moment, row.amount, row.currency, row.external_id, row.note, row.data)
+    return NewActivity(contact_id, row.kind, moment, row.amount, row.currency, row.external_id, row.note, row.data)
 
 
-def _key(row: bulk.NewActivity | bulk.KnownActivity) -> tuple[object, ...]:
+def _key(row: NewActivity | KnownActivity) -> tuple[object, ...]:
     if row.external_id:
         return (row.kind, row.external_id)
     return (row.contact_id, row.kind, row.at, row.amount, row.currency)
 
 
-def _values(row: bulk.NewActivity | bulk.KnownActivity) -> tuple[object, ...]:
+def _values(row: NewActivity | KnownActivity) -> tuple[object, ...]:
     return (row.contact_id, row.at, row.amount, row.currency)

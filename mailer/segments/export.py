@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
-from mailer.contacts.bulk import find_tags
 from mailer.contacts.columns import PLAIN_COLUMNS
 from mailer.contacts.queries import list_fields
+from mailer.contacts.tagging import find_tags
 from mailer.context import Context
 from mailer.errors import InputError
 from mailer.schema.accounts import Staff

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from mailer.accounts.queries import find_staff_by_id
 from mailer.clock import utc_now
 from mailer.contacts import changes
-from mailer.contacts.bulk import ensure_tags
+from mailer.contacts.tagging import ensure_tags
 from mailer.errors import InputError, NotFoundError, Problem
 from mailer.followups import service as followups
 from mailer.followups.service import TaskSpec
