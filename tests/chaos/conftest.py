@@ -25,6 +25,7 @@ LONG_ONLY = (
     ("test_hits", "worker_lose_and_double_nothing[postgresql"),
     ("test_databases", "deadlocks"),
     ("test_databases", "without_room"),
+    ("test_databases", "disk_that_is_full"),
 )
 """Files and what names their tests: left to `make chaos`, so that `make test` stays short."""
 

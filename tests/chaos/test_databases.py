@@ -11,12 +11,13 @@ from sqlalchemy import text
 
 from mailer.database import Database
 from mailer.migrations.runner import migrate
-from tests.chaos.rig import Field, StableProcess, open_field
+from tests.chaos.rig import Field, StableProcess, open_field, wait_for
 from tests.chaos.scene import Scene, count_states, make_crowd, set_limits
 from tests.support.fault_sink import read_log
 from tests.support.postgres import Postgres, start_postgres
 
 WORKERS = 3
+ROOM_MB = 200
 FAILING = """
 CREATE FUNCTION fail_sometimes() RETURNS trigger AS $$
 BEGIN
@@ -38,12 +39,16 @@ FREED = "DROP TRIGGER find_no_room ON message"
 def durable() -> Iterator[Postgres]:
     """A PostgreSQL that keeps its word through a crash, with a migrated database `mailer`."""
     server = start_postgres(durable=True)
+    _make_database(server)
+    yield server
+    server.stop()
+
+
+def _make_database(server: Postgres) -> None:
     server.execute("CREATE DATABASE mailer")
     database = Database(server.url("mailer"))
     migrate(database)
     database.dispose()
-    yield server
-    server.stop()
 
 
 def _start(field: Field, messages: int, rate: int) -> Scene:
@@ -119,6 +124,42 @@ def test_a_server_without_room_stops_sending_and_costs_nobody_a_mail(
         assert taken_meanwhile <= 2 * 6 * WORKERS  # what had passed its gate before; the rate would have sent 300
         assert field.verdict(scene) == []
         assert count_states(field.ctx, scene)["accepted"] == 400
+
+
+def test_a_disk_that_is_full_stops_sending_and_costs_nobody_a_mail(
+    tmp_path: Path, stable_process: StableProcess, redis_url: str, seed: int
+) -> None:
+    """The real thing: no table of PostgreSQL's can grow by a page."""
+    messages, rate = 3_000, 400
+    server = start_postgres(durable=True, room_mb=ROOM_MB)
+    try:
+        _make_database(server)
+        with open_field(tmp_path, stable_process, server.url("mailer"), redis_url, seed) as field:
+            scene = _start(field, messages, rate)
+            wait_for("the first mails", lambda: len(read_log(field.sink.log)) > rate)
+            _pack_messages(server)
+            server.fill_disk()
+            with pytest.raises(psycopg.errors.DiskFull):
+                server.execute("CREATE TABLE much AS SELECT generate_series(1, 100000)")
+            time.sleep(3)
+            full_at = len(read_log(field.sink.log))
+            time.sleep(3)
+            taken_meanwhile = len(read_log(field.sink.log)) - full_at
+            server.free_disk()
+            field.wait_finished(scene, seconds=90)
+
+            assert full_at < messages
+            assert taken_meanwhile < 3 * rate / 4  # a page with room is found here and there
+            assert field.verdict(scene) == []
+    finally:
+        server.stop()
+
+
+def _pack_messages(server: Postgres) -> None:
+    """Leave no room in the pages of the table: every change needs a new one from now on."""
+    with psycopg.connect(server.url("mailer").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("ALTER TABLE message SET (fillfactor = 100)")
+        connection.execute("VACUUM FULL message")
 
 
 def test_deadlocks_and_serialization_failures_repeat_only_the_database_part(

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,6 +69,21 @@ class Postgres:
         """Drop a database, whoever is connected."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def fill_disk(self) -> None:
+        """Use up all room of a server with a small disk, so that no table can grow."""
+        with self._ballast.open("ab") as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(65_536))
+                ballast.flush()
+
+    def free_disk(self) -> None:
+        """Give the room back."""
+        os.truncate(self._ballast, 0)
+
+    @property
+    def _ballast(self) -> Path:
+        return Path(f"/proc/{self.process.pid}/root{self.folder}/data/{_BALLAST}")  # the server's own view of disks
+
     def stop(self) -> None:
         """Stop the server at once and remove its folder."""
         self.process.send_signal(signal.SIGINT)
@@ -79,15 +95,18 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_postgres(*, durable: bool = False) -> Postgres:
-    """Start a fresh server; `durable` keeps fsync on, for benchmarks and fault tests."""
+def start_postgres(*, durable: bool = False, room_mb: int = 0) -> Postgres:
+    """Start a fresh server; `durable` keeps fsync on, for benchmarks and fault tests.
+
+    `room_mb`: how much the disk with its tables holds, the log is on another; such a server cannot be launched again.
+    """
     folder = make_folder("pg")
     binaries = _copy_binaries(folder)
     identity = _identity(folder)
     data = folder / "data"
     subprocess.run(
         [str(binaries / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N",
-         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--waldir", str(folder / "wal")],
         check=True, capture_output=True, env={"TZ": "UTC"}, **identity,
     )  # fmt: skip
     options = [] if durable else [part for option in _FLEETING for part in ("-c", option)]
@@ -95,9 +114,26 @@ def start_postgres(*, durable: bool = False) -> Postgres:
         str(binaries / "bin" / "postgres"), "-D", str(data), "-k", str(folder), "-h", "", "-c", "max_connections=200",
         "-c", "shared_buffers=256MB", "-c", "log_min_messages=fatal", *options,
     ]  # fmt: skip
-    server = Postgres(folder, command, identity)
+    server = Postgres(folder, _cramp(command, data, room_mb) if room_mb else command, identity)
     server.launch()
     return server
+
+
+_BALLAST = "ballast"
+_CRAMP = f"""
+mount -t tmpfs -o size="$1"m tmpfs "$2" && cp -a "$2.new/." "$2/" && : > "$2/{_BALLAST}" && shift 2 && exec "$@"
+"""
+
+
+def _cramp(command: list[str], data: Path, room_mb: int) -> list[str]:
+    """Return the command with a small disk in memory for the data, which nobody else sees and which ends with it.
+
+    Needs Linux that lets its users have namespaces of their own, and `unshare` of util-linux.
+    """
+    data.rename(f"{data}.new")
+    data.mkdir()
+    alone = ["unshare", "--user", "--mount", "--map-current-user", "--keep-caps", "--propagation", "private"]
+    return [*alone, "sh", "-c", _CRAMP, "sh", str(room_mb), str(data), *command]
 
 
 def _copy_binaries(folder: Path) -> Path:
