@@ -4,7 +4,7 @@ from mailer.delivery.phrases import Phrases, fold
 
 _READ = 3_000
 _SURELY = r"""
-    warning message only|this is (?:just |only )?a warning|still being retried|do(?: not|n't) need to resend
+    warning message only|this is (?:just |only )?a warning|still being retried|do(?: not|n't) need to re-?send
     it will be retried until|delivery status notification \(delay\)|message will be retried|no need to re-?send
     n'avez pas (?:besoin|à) (?:de )?(?:le )?renvoyer|m[üu]ssen die nachricht nicht erneut
     this is not a (?:bounce|failure)|will be (?:notified|informed) if|we(?:'ll| will) (?:keep|continue) trying
@@ -13,7 +13,7 @@ _DELAY = r"""
     not yet (?:been )?(?:delivered|able)|has(?: not|n't) been delivered yet|(?:has|have) been delayed
     delivery (?:is )?(?:delayed|pending)
     will (?:be retried|be tried again|continue to (?:try|attempt|be attempted)|retry|try again|be attempted)
-    will attempt to deliver
+    will attempt to deliver|kept in the queue|only a temporary failure|temporary failure report
     keep(?:s)? trying|delayed mail|warning\W{1,3}(?:could not send|message)
     could not send (?:mail|message) for (?:the )?(?:past|last)|temporary non-?delivery
     (?:message|mail|it) (?:is|has been) (?:still )?queued

@@ -58,9 +58,17 @@ def own_words(mail: Part) -> str:
             texts.append(plain_of(part.text[:_MAX_TEXT]))
         elif part.content_type.startswith("multipart/") and not part.parts:
             texts.append(part.body[:_MAX_TEXT])  # its boundaries are gone
-    joined = "\n".join(texts)
+    joined = _without_told_fields("\n".join(texts))
     words = joined[: find_copy(joined)]
     return _OURS.sub("", words) if any(key in words for key in _OURS_KEYS) else words
+
+
+# "A message you sent with the following header fields:", and below the fields what happened to it.
+_TOLD_FIELDS = re.compile(r"(header fields:[ \t]*\n\s*)(?:[ \t]+[\w-]+:[^\n]*\n)+(?=[ \t]*\n\S)", re.IGNORECASE)
+
+
+def _without_told_fields(text: str) -> str:
+    return _TOLD_FIELDS.sub(r"\1", text) if "eader fields:" in text else text
 
 
 _COPY_KEYS = (

@@ -13,6 +13,8 @@ from mailer.bounces.notice import RETURNED_TYPES
 
 ADDRESS = r"[^\s<>()\[\]\",;:@\x00-\x20]{1,64}@[A-Za-z0-9\u0080-\uffff](?:[\w-]{0,62}\w)?(?:\.[\w-]{1,63})+"
 _ADDRESS = re.compile(ADDRESS)
+_EAST_ASIAN = re.compile(r"[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
+_PLAIN_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-z0-9][\w-]*(?:\.[\w-]+)+", re.ASCII | re.IGNORECASE)
 _OWN_LINE = re.compile(
     rf"^[ \t]*(?:[*>-]{{1,3}} )?(?:(?:smtp|rfc822|mailto)[:;=][ \t]*)?[\"'“]?<?({ADDRESS})>?[\"'”]?[ \t]*"
     r"(?:$|:[ \t]*$|:[ \t]|\.{3}|[ \t]*[\[(]|[ \t]on (?:mon|tue|wed|thu|fri|sat|sun)|[ \t]*-[ \t])",
@@ -24,8 +26,8 @@ _LABELLED = re.compile(
     r"(?:^|[\s\"(])(?:(?:failed|invalid|unknown|final|original|intended) )?(?:recipients?|rcpt|rcpt to|addressee"
     r"|e-?mail address|"
     r"user|mailbox|account|empf[äa]nger|destinataires?|destinatari[oe]s?|ontvanger|mottagare|modtager|宛先"
-    r"|получател\w+)"
-    rf"(?: address)?(?:\(s\))?[ \t]*[:=<\"'][ \t\n]*[\"']?<?(?:smtp:|rfc822;)?[ \t]*({ADDRESS})",
+    r"|получател\w+|あて先|送信先|收件人(?:邮件地址)?|收件者|用户|받는 ?사람|수신자)"
+    rf"(?: address)?(?:\(s\))?[ \t]*[:\uff1a=<(\uff08\"'][ \t\n]*[\"']?<?(?:smtp:|rfc822;)?[ \t]*({ADDRESS})",
     re.IGNORECASE,
 )
 _REACH = re.compile(
@@ -70,9 +72,17 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _unique(addresses: list[str], but: frozenset[str]) -> tuple[str, ...]:
-    found = (address.strip("'`.\"=") for address in addresses[:_MAX])
+    found = (_without_words(address).strip("'`.\"=") for address in addresses[:_MAX])
     kept = (address for address in found if address.lower() not in but)
     return tuple({address.lower(): address for address in kept}.values())
+
+
+def _without_words(address: str) -> str:
+    """Return an address without the words that stand beside it in languages that write no spaces."""
+    if address.isascii() or not _EAST_ASIAN.search(address):
+        return address
+    plain = _PLAIN_ADDRESS.search(address)
+    return plain[0] if plain else address
 
 
 def _is_server(address: str) -> bool:

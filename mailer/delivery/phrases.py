@@ -5,6 +5,7 @@ hundred patterns twenty times quicker than one long alternation of them.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
@@ -17,9 +18,27 @@ _SPECIAL = frozenset(".^$*+?{}[]()|\\")
 _MIN_KEY, _GRAM = 2, 3
 
 
+def _plain_letters() -> dict[int, str]:
+    """Return Latin letters without their accents, and nothing for accents that stand alone."""
+    plain = dict.fromkeys(range(0x300, 0x370), "") | str.maketrans("øłđıħ", "oldih")
+    for sign in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
+        base = unicodedata.normalize("NFD", chr(sign))[0]
+        if base.isascii():
+            plain[sign] = base
+    return plain
+
+
+_PLAIN = _plain_letters()
+_IN_TWO = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae"})
+
+
 def fold(text: str, limit: int) -> str:
-    """Return the first `limit` signs of `text` case-folded, with single spaces: as phrases are looked for."""
-    return " ".join(text[:limit].split()).casefold()
+    """Return the first `limit` signs of `text` as phrases are looked for: case-folded, single spaces, no accents.
+
+    Servers leave accents out as often as not; a pattern written with them finds both.
+    """
+    said = " ".join(text[:limit].split()).casefold()
+    return said if said.isascii() else said.translate(_PLAIN)
 
 
 class Phrases(Generic[Word]):
@@ -80,10 +99,11 @@ _COMMON = "zqjxvkwyfgbphlcdumrsnioate "
 def compile_phrases(lines: str, macros: Mapping[str, str] | None = None) -> tuple[Pattern, ...]:
     """Return the patterns in `lines`, one or more with bars between them a line, `<n words>` and macros written out."""
     return tuple(
-        (_keys(choice), re.compile(choice))
+        (_keys(spelling), re.compile(spelling))
         for line in lines.split("\n")
         if line.strip()
         for choice in _choices(_expand(line, macros or {}))
+        for spelling in dict.fromkeys((choice.translate(_PLAIN), choice.translate(_IN_TWO).translate(_PLAIN)))
     )
 
 

@@ -49,6 +49,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         r"""
         too many<2 words> (?:unknown|invalid|bad|nonexistent|wrong)<1 words> (?:users?|recipients?|address|rcpt|mailbox)
         excessive (?:unknown|invalid) (?:users?|recipients?)
+        (?:unknown|invalid) (?:users?|recipients?|addresses)<4 words> too (?:many|often|frequently)
         (?:unknown|invalid) (?:users?|recipients?) (?:limit|threshold)
         receiving (?:mail|e-?mail|messages) (?:too|at a rate)|over its messages? rate limit|unusual (?:rate|amount)
         """,
@@ -78,7 +79,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         permission to (?:post|send)|not (?:a|allowed) (?:member|subscriber)
         (?:only|restricted to)<4 words> (?:members|subscribers)
         restricted to (?:authenticated|internal|certain|verified)|only accept\w* (?:e-?mails?|mail|messages) from
-        not (?:on|in) (?:the|his|her|their|my|our)<2 words> (?:white ?-?list|allow(?:ed)? ?-?list|approved|contact)
+        not (?:exist )?(?:on|in) (?:the|his|her|their|my|our)<2 words> (?:white ?-?list|allow(?:ed)? ?-?list)
+        not (?:on|in) (?:the|his|her|their|my|our)<2 words> (?:approved|contact)
         (?:delivery|access|permission)<5 words> (?:to this (?:group|list|address)|restrict)
         """,
     ),
@@ -99,7 +101,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         (?:no|isn't any|is no) account by that name
         recipient name is not recogni[sz]ed|wasn't found at \S+|couldn't be found(?: at| or)
         no mailbox here by that name
-        account or domain may not exist
+        account or domain may not exist|no valid recipients? for
         """,
     ),
     (
@@ -124,7 +126,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         listed (?:in|at|on|by)(?! (?:the )?(?:public|domino|directory))
         \b(?:client|ip|host|network|server|address|connection)<4 words> <be>(?:blocked|banned|blacklisted)
         \b(?:blocked|banned) (?:by|from|using|because|due|for|until|ip|host|client)
-        part of (?:their|your) network is on our block
+        part of (?:their|your) network is on our block|will not accept (?:delivery|mail from)
         your (?:ip|host|server|mail server|network)\b
         connections? (?:not accepted|refused|rejected|from|denied)<3 words> (?:servers?|ip|hosts?|policy)
         refused to talk to me: 55|dynamic(?:ally assigned)? ip|\bbotnet
@@ -153,6 +155,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         r"""
         sender(?:'s)?(?: address| domain| verify)*<2 words> (?:rejected|refused|denied|blocked|failed)
         sender(?:'s)?(?: address| domain)* (?:unknown|invalid|does not exist|not found)
+        sender(?:'s)?(?: address| domain)* (?:is |was )?not (?:allowed|permitted|accepted|authori[sz]ed)
+        (?:your|sending) domain(?: name)? (?:has no|has an invalid|does not|doesn't|could not|cannot)
         (?:bad|invalid|unknown|forged|spoofed) (?:sender|return path|from)
         sender (?:verification|callout|verify)|domain of sender|from address|valid sender domain
         mail ?from<3 words> (?:rejected|refused|denied|not allowed)
@@ -329,7 +333,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "content",
         r"""
-        (?:duplicate|missing|invalid|illegal|malformed|bad|multiple) <2 words> ?(?:header|message-id|from|date|mime)
+        (?:duplicate|missing|invalid|illegal|malformed|bad|multiple)<2 words> (?:header|message-id|from|date|mime)\b
         non-?compliant|rfc ?5?322|rfc ?2822|\b8bit|bare (?:lf|cr)|attachment|line (?:too long|length)|content
         """,
     ),

@@ -1,7 +1,7 @@
 """What mail servers write when they refuse mail, in languages other than English. Pure data for reason_texts.py.
 
 Such notices hold a sentence for the reader in his language; where an SMTP reply stands beside it, both are read. The
-words are case-folded, so `ß` stands here as `ss`.
+words are case-folded, so `ß` stands here as `ss`. Accents are left out by `fold`, in the text and in these patterns.
 """
 # ruff: noqa: RUF001 - letters of other alphabets
 
@@ -12,6 +12,16 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         (?:groupe|gruppe|grupo|gruppo|groep|gruppen|grupp|グループ|группа)\b.{0,80}(?:n'existe|existiert|exist|esist)
         (?:groupe|gruppe|grupo|gruppo)\b.{0,80}(?:bestaat|finnes|finns|存在|существ)
         (?:groep|gruppen|grupp|グループ|группа)\b.{0,80}(?:bestaat|finnes|finns|存在|существ)
+        (?:груп[аиу]|skupin|grup[aęu]?\b|ομάδα|csoport|ryhmä).{0,80}(?:не існує|не съществува|nie istnieje|neexistuje)
+        (?:skupin|grup[aęu]?\b|ομάδα|csoport|ryhmä).{0,80}(?:ne postoji|nu există|δεν υπάρχει|nem létezik|ei ole|tidak)
+        (?:nhóm|그룹|群组|群組|กลุ่ม|المجموعة|הקבוצה).{0,80}(?:không tồn tại|없|不存在|ไม่มี|غير موجود|לא קיימ)
+        """,
+    ),
+    (
+        "reputation",
+        r"""
+        \bip-?adress|adresse ip\b|ip source|direcci[oó]n ip\b|indirizzo ip\b|endere[cç]o ip\b|ip-адрес|\bip ?地址
+        liste noire|schwarze liste|lista (?:negra|nera)|svartlist|чёрн\w+ спис|черн\w+ спис|黑名单
         """,
     ),
     (
@@ -29,14 +39,21 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         skrzynk.{0,30}(?:pełn|przepełn)|переполнен|ящик.{0,30}полон|превышен\w* (?:квот|лимит|размер)
         メールボックス.{0,20}(?:一杯|いっぱい|容量|満杯|超)|容量.{0,10}(?:超過|オーバー|超え|いっぱい)
         受信(?:容量|箱).{0,10}(?:超|いっぱい|一杯)
-        邮箱.{0,10}(?:已满|满了|空间不足|超)|信箱.{0,10}(?:已滿|滿)|容量已满
+        (?:邮箱|信箱|郵箱|邮件箱).{0,10}(?:已满|满了|空间不足|超|已滿|滿)|容量已满
+        (?:postilaatikko|sähköposti).{0,30}täynnä|posta kutusu.{0,20}(?:dolu|doldu)|kota.{0,20}(?:aşıldı|doldu)
+        (?:schránk|mailbox|kvót).{0,30}(?:plná|překroč|prekroč)|postafiók.{0,30}(?:megtelt|tele)
+        (?:căsuț|cutia).{0,30}plin|(?:sandučić|poštni predal).{0,30}(?:pun|poln)|postkast.{0,20}täis
+        (?:скринька|поштова).{0,30}(?:переповнен|заповнен)|кутия.{0,20}пълна|γραμματοκιβώτιο.{0,30}(?:γεμάτο|πλήρες)
+        תיב(?:ת|ה).{0,20}מלאה|صندوق.{0,20}ممتلئ|kotak (?:surat|masuk|pos).{0,20}penuh|hộp thư.{0,20}(?:đầy|hết)
+        กล่องจดหมาย.{0,20}เต็ม|(?:메일함|메일박스|사서함|편지함|용량).{0,12}(?:가득|초과|부족|꽉)
         """,
     ),
     (
         "mailbox_disabled",
         r"""
         (?:konto|postfach|mailbox|benutzer).{0,40}(?:deaktiviert|gesperrt|gelöscht|stillgelegt|geschlossen)
-        (?:compte|bo[iî]te|adresse).{0,40}(?:désactivé|suspendu|fermé|supprimé|bloqué|clôturé)
+        (?:compte|bo[iî]te).{0,40}(?:désactivé|suspendu|fermé|supprimé|bloqué|clôturé)
+        adresse.{0,40}(?:désactivé|supprimé|clôturé)
         (?:cuenta|buz[oó]n).{0,40}(?:desactivad|suspendid|deshabilitad|inactiv|bloquead|cancelad|eliminad)
         (?:conta|caixa).{0,40}(?:desativad|suspens|inativ|bloquead|cancelad|encerrad)
         (?:account|casella|utente).{0,40}(?:disattivat|sospes|disabilitat|chius)
@@ -57,11 +74,13 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         unbekannte[rn]? (?:empfänger|benutzer|adress|user)|(?:empfänger|benutzer|adresse).{0,20}(?:ungültig|falsch)
         ungültige[rn]? (?:empfänger|adresse)
         kein (?:solches|solcher|gültiger|gültiges) (?:postfach|benutzer|empfänger)|existiert nicht
-        gibt es (?:hier )?nicht
+        gibt es (?:hier )?nicht|keinen account
+        adressen?\b.{0,20}nicht gefunden
         (?:destinataire|utilisateur|adresse|bo[iî]te|compte).{0,50}(?:inconnu|n'existe (?:pas|plus)|introuvable)
         (?:destinataire|utilisateur|adresse|bo[iî]te|compte).{0,50}(?:inexistant|invalide|non valide)
         (?:aucun|pas d') (?:utilisateur|destinataire|bo[iî]te)|n'existe (?:pas|plus)|utilisateur inconnu
-        destinataire inconnu|pas d'utilisateur
+        destinataire inconnu|pas d'utilisateur|adresse introuvable
+        no se (?:ha )?(?:encontr\w+).{0,20}(?:direcci[oó]n|usuario|buz[oó]n|destinatari)
         (?:usuario|destinatari[oa]|direcci[oó]n).{0,50}(?:desconocid|no (?:existe|encontrad|v[aá]lid|se encontr))
         (?:buz[oó]n|cuenta|casilla).{0,50}(?:desconocid|no (?:existe|encontrad|v[aá]lid|se encontr))
         (?:usuario|destinatari[oa]|direcci[oó]n|buz[oó]n|cuenta|casilla).{0,50}(?:inexistente|inv[aá]lid|incorrect)
@@ -69,10 +88,10 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         (?:usu[aá]rio|destinat[aá]rio).{0,50}(?:n[aã]o (?:existe|encontrad|[eé] v[aá]lid|foi encontrad))
         (?:endere[cç]o|caixa|conta).{0,50}(?:n[aã]o (?:existe|encontrad|[eé] v[aá]lid|foi encontrad))
         (?:usu[aá]rio|destinat[aá]rio|endere[cç]o|caixa|conta).{0,50}(?:inexistente|inv[aá]lid)
-        (?:utente|destinatario|indirizzo|casella).{0,50}(?:sconosciut|non (?:esiste|trovat|valid|è stat[oa] trovat))
+        (?:utente|destinatario|indirizzo|casella).{0,50}(?:sconosciut|non (?:esiste|trovat|valid|[eè] stat[oa] trovat))
         (?:utente|destinatario|indirizzo|casella).{0,50}(?:inesistente|errat)|no existe|n[aã]o existe|non esiste
         (?:gebruiker|ontvanger|adres|postvak).{0,40}(?:onbekend|bestaat niet)
-        (?:gebruiker|ontvanger|adres|postvak).{0,40}(?:niet (?:gevonden|gevonden|bekend|geldig)|ongeldig)
+        (?:gebruiker|ontvanger|adres|postvak).{0,40}(?:niet (?:worden )?(?:gevonden|bekend|geldig)|ongeldig)
         onbekende (?:gebruiker|ontvanger)
         (?:användare|mottagare|adress|konto|postlåda)\w*.{0,40}(?:okänd|finns inte|hittades inte)
         (?:användare|mottagare|adress|konto|postlåda)\w*.{0,40}(?:inte hitta|existerar inte|ogiltig)
@@ -80,18 +99,40 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         (?:bruker|mottaker|modtager|adresse|postboks|postkasse)\w*.{0,40}(?:ukjent|ukendt|finnes ikke)
         (?:bruker|mottaker|modtager|adresse|postboks|postkasse)\w*.{0,40}(?:findes ikke|ikke (?:funnet|fundet))
         (?:bruker|mottaker|modtager|adresse|postboks|postkasse)\w*.{0,40}(?:eksisterer ikke|ugyldig)
+        (?:bruker|bruger|mottaker|modtager|adresse)\w* ble[v]? ikke (?:funnet|fundet)
         ukjent (?:bruker|mottaker)|ukendt (?:bruger|modtager)
-        (?:käyttäjä|vastaanottaja|osoite)\w*.{0,30}(?:tuntematon|ei löydy|ei ole)
-        (?:użytkownik|odbiorc|adres|skrzynk)\w*.{0,30}(?:nieznan|nie istnieje|nie (?:znaleziono|został))
-        (?:uživatel|příjemce|adresa).{0,30}(?:neexistuje|neznám)
+        (?:käyttäjä|vastaanottaja|osoite|osoitet)\w*.{0,30}(?:tuntematon|ei löydy|ei löytynyt|ei ole olemassa)
+        (?:użytkownik|odbiorc|adres|skrzynk|kont)\w*.{0,30}(?:nieznan|nie istnieje|nie znaleziono)
+        nie znaleziono.{0,20}(?:adres|użytkownik|odbiorc|skrzynk|kont)
+        (?:uživatel|příjemce|adresa|schránk|účet)\w*.{0,30}(?:neexistuje|neznám|nenalezen|nebyla nalezena|neplatn)
+        neznám\w* (?:uživatel|příjemce)
+        (?:používateľ|príjemc|adresa|schránk)\w*.{0,30}(?:neexistuje|neznám|nenašl|nenájden)
+        (?:utilizator|destinatar|adres|căsuț|cutia)\w*.{0,30}(?:necunoscut|inexistent|nu există|nu a fost găsit)
+        utilizator necunoscut|(?:korisnik|primatelj|primalac|adresa)\w*.{0,30}(?:ne postoji|nepoznat|nije pronađen)
+        nepoznati? (?:korisnik|primatelj|primalac)|(?:uporabnik|prejemnik|naslov)\w*.{0,30}(?:ne obstaja|neznan)
+        naslov\w*.{0,20}ni bilo mogoče najti|(?:kasutaja|aadress)\w*.{0,20}(?:ei leitud|ei eksisteeri|tundmatu)
+        (?:adrese|lietotājs|saņēmējs)\w*.{0,20}(?:nav atrast|neeksistē|nezinām)
+        (?:adresas|vartotojas|gavėjas)\w*.{0,20}(?:nerastas|neegzistuoja|nežinom)
         (?:пользовател|получател|адрес|ящик)\w*.{0,40}(?:не существует|не найден|неизвест|отсутству|недействит)
         не существует|несуществующ
+        (?:користувач|одержувач|отримувач|адрес)\w*.{0,40}(?:не знайдено|не існує|невідом)
+        (?:потребител|получател|адрес)\w*.{0,40}(?:не съществува|не е намерен|непознат)
+        (?:διεύθυνση|χρήστης|παραλήπτης).{0,40}(?:δεν (?:βρέθηκε|υπάρχει)|άγνωστ)|άγνωστος (?:χρήστης|παραλήπτης)
+        (?:הכתובת|המשתמש|הנמען|הנמענת).{0,20}(?:לא נמצא|לא קיים|אינו קיים|אינה קיימת)
+        لم يتم العثور على.{0,10}(?:العنوان|المستخدم|المستلم)|(?:العنوان|المستخدم|المستلم).{0,15}غير (?:موجود|معروف)
+        (?:alamat|pengguna|penerima)\b.{0,30}(?:tidak (?:ditemukan|dikenal|ada|wujud|dijumpai))
+        không tìm thấy.{0,15}(?:địa chỉ|người)|(?:người dùng|người nhận|địa chỉ|tài khoản).{0,25}không tồn tại
+        ไม่พบ(?:ที่อยู่|ผู้ใช้|ผู้รับ)|ไม่มี(?:ผู้ใช้|ที่อยู่)
+        アドレス不明|宛先不明
         (?:宛先|受信者|アドレス|ユーザ|あて先).{0,30}(?:不明|見つか|存在し|ありません|誤|間違)
         存在しない.{0,10}(?:アドレス|宛先)|(?:該当|そのような).{0,10}ユーザ
         (?:收件人|用户|用戶|邮箱|郵箱|地址|帐号|账户).{0,12}(?:不存在|未知|无效|找不到|未找到)
-        不存在.{0,6}(?:用户|邮箱)|(?:사용자|수신자|받는 사람|주소).{0,20}(?:없|존재하지|찾을 수)
-        (?:kullanıcı|alıcı|adres).{0,30}(?:bulunamadı|yok|geçersiz|bilinmiyor)
-        (?:címzett|felhasználó).{0,30}(?:ismeretlen|nem (?:létezik|található))
+        (?:找不到|没有|沒有|查无)(?:此|该|這個)?(?:收件人|用户|用戶|地址|邮箱|郵箱)|查无此(?:人|用户)
+        不存在.{0,6}(?:用户|邮箱)|(?:사용자|수신자|받는 ?사람|주소|계정).{0,20}(?:없|존재하지|찾을 수)
+        존재하지 않는.{0,8}(?:사용자|수신자|주소|계정|메일)
+        (?:kullanıcı|alıcı|adres).{0,30}(?:bulunamadı|yok\b|geçersiz|bilinmiyor)
+        (?:címzett|felhasználó|cím|postafiók).{0,30}(?:ismeretlen|nem (?:létezik|található))
+        ismeretlen (?:címzett|felhasználó)
         """,
     ),
     (
