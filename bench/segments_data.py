@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select, text
 from mailer.clock import utc_now
 from mailer.consent.service import create_topic
 from mailer.context import Context
-from mailer.delivery import service as delivery
-from mailer.delivery.service import SendingSpec
+from mailer.delivery import sendings
+from mailer.delivery.sendings import SendingSpec
 from mailer.schema.base import Base
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Contact, ContactField
@@ -46,7 +46,7 @@ def fill(ctx: Context, size: int) -> None:
             sending_class=SendingClass.MARKETING, sender_id=sender.id, content_version_id=version.id, topic_id=topic.id
         )
         for number in range(1, CAMPAIGNS + 1):
-            sending = delivery.create_sending(session, ctx, spec)
+            sending = sendings.create_sending(session, ctx, spec)
             sending.state = SendingState.FINISHED.value
             named = Campaign(name=f"Campaign {number}", status=sending.state, sending_id=sending.id, topic_id=topic.id)
             named.created_at = named.updated_at = now

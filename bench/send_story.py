@@ -10,12 +10,13 @@ from mailer.contacts import bulk
 from mailer.contacts.columns import PLAIN_COLUMNS
 from mailer.content.service import ContentSpec, freeze_content
 from mailer.context import Context
+from mailer.delivery import sendings
 from mailer.delivery import service as delivery
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.domain_queries import list_keys
 from mailer.delivery.domain_service import create_domain
 from mailer.delivery.policy import BATCH_SIZE
-from mailer.delivery.service import SendingSpec
+from mailer.delivery.sendings import SendingSpec
 from mailer.statuses import Basis, SendingClass
 from tests.support.make import make_sender, make_topic
 
@@ -39,7 +40,7 @@ def make_campaign(ctx: Context, size: int, *, dkim: str = "none", first: int = 0
         spec = SendingSpec(
             sending_class=SendingClass.MARKETING, sender_id=sender_id, content_version_id=version.id, topic_id=topic_id
         )
-        sending_id = delivery.create_sending(session, ctx, spec).id
+        sending_id = sendings.create_sending(session, ctx, spec).id
     if dkim != "none":
         _sign_with(ctx, ("rsa", "ed25519") if dkim == "both" else (dkim,))
     for start in range(0, size, _CHUNK):
@@ -47,7 +48,7 @@ def make_campaign(ctx: Context, size: int, *, dkim: str = "none", first: int = 0
             people = _add_people(ctx, session, range(first + start, first + min(size, start + _CHUNK)), topic_id)
             _add_messages(session, sending_id, people, start // BATCH_SIZE)
     with ctx.write() as session:
-        delivery.start_sending(session, ctx, sending_id)
+        sendings.start_sending(session, ctx, sending_id)
     with ctx.database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text("ANALYZE"))
     return sending_id

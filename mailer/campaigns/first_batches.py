@@ -27,7 +27,7 @@ from mailer.campaigns.staging import count_by_provider, put_first, sample_recipi
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import any_row
-from mailer.delivery import service as delivery
+from mailer.delivery import sendings
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
@@ -58,7 +58,7 @@ def choose(ctx: Context, campaign: Campaign, sending_id: int) -> First:
     if plan is None:
         return First(0 if last is None else last + 1, is_resumed=last is not None)
     with ctx.write() as session:
-        delivery.plan_canary(session, sending_id, plan, CANARY_ORDINALS - 1)
+        sendings.plan_canary(session, sending_id, plan, CANARY_ORDINALS - 1)
     with ctx.read() as session:
         put_first(session, quotas)
     return First(max(CANARY_ORDINALS, 0 if last is None else last + 1), is_resumed=last is not None)

@@ -21,9 +21,10 @@ from mailer.campaigns.staging import (
 from mailer.consent.overrides import bind_override
 from mailer.content.service import freeze_content
 from mailer.context import Context
+from mailer.delivery import sendings
 from mailer.delivery import service as delivery
 from mailer.delivery.claim import build_batch_row
-from mailer.delivery.service import SendingSpec
+from mailer.delivery.sendings import SendingSpec
 from mailer.log import get_logger
 from mailer.schema.campaigns import Campaign
 from mailer.schema.delivery import Message
@@ -75,7 +76,7 @@ def _freeze(ctx: Context, campaign_id: int) -> bool:
             track_opens=campaign.track_opens and not campaign.is_transactional,
             track_clicks=campaign.track_clicks,
         )
-        campaign.sending_id = delivery.create_sending(session, ctx, spec).id
+        campaign.sending_id = sendings.create_sending(session, ctx, spec).id
         bind_override(session, campaign.id, spec.topic_id, campaign.sending_id)
         campaign.audience_on, campaign.audience_cursor = ctx.clock.now(), 0
     return True
@@ -157,8 +158,8 @@ def _start(ctx: Context, campaign_id: int) -> None:
         )
         if has_changed(campaign.approved_count, sendable or 0, session):
             note = f"{campaign.approved_count} were approved, {sendable} would get it"
-            delivery.hold_sending(session, campaign.sending_id, HoldReason.AUDIENCE_CHANGED, note)
-        delivery.start_sending(session, ctx, campaign.sending_id)
+            sendings.hold_sending(session, campaign.sending_id, HoldReason.AUDIENCE_CHANGED, note)
+        sendings.start_sending(session, ctx, campaign.sending_id)
     log.info("campaign_prepared", campaign_id=campaign_id, sendable=sendable)
 
 

@@ -25,11 +25,12 @@ from mailer.content.attachments import store_file
 from mailer.content.check import Finding
 from mailer.content.service import freeze_content
 from mailer.context import Context
+from mailer.delivery import sendings
 from mailer.delivery import service as delivery
 from mailer.delivery.breakers import find_stopping
 from mailer.delivery.holds import release_all_providers, release_provider
 from mailer.delivery.policy import SEND_UNTIL
-from mailer.delivery.service import SendingSpec
+from mailer.delivery.sendings import SendingSpec
 from mailer.errors import ConflictError, InputError, MailerError, NotFoundError, Problem
 from mailer.log import get_logger
 from mailer.schema.campaigns import Campaign, CampaignSegment, TestSending
@@ -340,7 +341,7 @@ def pause_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) -> 
     """
     with ctx.write() as session:
         campaign = queries.get_campaign(session, campaign_id)
-        delivery.pause_sending(session, _sending_id(campaign), by=by)
+        sendings.pause_sending(session, _sending_id(campaign), by=by)
         record_audit(session, "campaign.pause", by=by, subject=("campaign", campaign_id))
 
 
@@ -354,7 +355,7 @@ def resume_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) ->
                 f"the breaker holds it: {breaker.note}",
                 mend=f"say why it is safe to go on, on its page, or: mailer reputation resume campaign {campaign_id}",
             )
-        delivery.resume_sending(session, ctx, sending_id)
+        sendings.resume_sending(session, ctx, sending_id)
         release_all_providers(session, ctx, sending_id, by=by)
         record_audit(session, "campaign.resume", by=by, subject=("campaign", campaign_id))
 
@@ -370,7 +371,7 @@ def cancel_campaign(ctx: Context, campaign_id: int, *, by: int | None = None) ->
     """End a campaign for good and return how many mails will not go out."""
     with ctx.write() as session:
         campaign = session.get_one(Campaign, queries.get_campaign(session, campaign_id).id, with_for_update=True)
-        cancelled = delivery.cancel_sending(session, campaign.sending_id) if campaign.sending_id else 0
+        cancelled = sendings.cancel_sending(session, campaign.sending_id) if campaign.sending_id else 0
         if (campaign.sending_id is None and campaign.status in EDITABLE) or campaign.status == SendingState.PREPARING:
             campaign.status = SendingState.CANCELLED.value
         detail = {"cancelled": cancelled}
@@ -408,10 +409,10 @@ def send_test(
             topic_id=campaign.topic_id,
             send_until=ctx.clock.now() + SEND_UNTIL[SendingClass.TEST],
         )
-        sending = delivery.create_sending(session, ctx, spec)
+        sending = sendings.create_sending(session, ctx, spec)
         session.add(TestSending(sending_id=sending.id, campaign_id=campaign.id))
         delivery.add_direct_messages(session, ctx, sending.id, checked, contact_id=contact_id)
-        delivery.start_sending(session, ctx, sending.id)
+        sendings.start_sending(session, ctx, sending.id)
         detail = {"count": len(checked)}
         record_audit(session, "campaign.test", by=by, subject=("campaign", campaign_id), detail=detail)
     return len(checked)

@@ -18,7 +18,7 @@ from mailer.database import any_row
 from mailer.delivery.claim import is_provider_held
 from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.queries import get_sending
-from mailer.delivery.service import hold_sending
+from mailer.delivery.sendings import hold_sending
 from mailer.errors import ConflictError
 from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.transports import PolicyRefusal as Refusal

@@ -16,7 +16,7 @@ from mailer.context import Context
 from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.probe import probe_relay
 from mailer.delivery.relays import HOLD_AFTER, decide_rest
-from mailer.delivery.service import hold_sending
+from mailer.delivery.sendings import hold_sending
 from mailer.delivery.transports import UsableRelay, list_usable
 from mailer.delivery.warm_up import advance
 from mailer.errors import SetupError

@@ -21,10 +21,11 @@ from mailer.addresses import PROVIDERS, hash_address
 from mailer.assets import read_template
 from mailer.content.service import ContentSpec, freeze_content, get_design_source
 from mailer.context import Context
+from mailer.delivery import sendings
 from mailer.delivery import service as delivery
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.policy import SEND_UNTIL
-from mailer.delivery.service import SendingSpec
+from mailer.delivery.sendings import SendingSpec
 from mailer.errors import ConflictError
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message
@@ -56,7 +57,7 @@ def send_letters(session: Session, ctx: Context, form: Form, letters: Sequence[L
         track_opens=False,
         track_clicks=False,
     )
-    sending = delivery.create_sending(session, ctx, spec)
+    sending = sendings.create_sending(session, ctx, spec)
     batches = _add_batches(session, ctx, sending.id, letters)
     by_key = {_recipient_key(ctx, letter.email): letter for letter in letters}
     delivery.add_messages(
@@ -70,7 +71,7 @@ def send_letters(session: Session, ctx: Context, form: Form, letters: Sequence[L
     rows = session.execute(select(Message.id, Message.recipient_key).where(Message.sending_id == sending.id))
     for message_id, key in rows:
         by_key[key].sign_up.message_id = message_id
-    delivery.start_sending(session, ctx, sending.id)
+    sendings.start_sending(session, ctx, sending.id)
 
 
 def _add_batches(session: Session, ctx: Context, sending_id: int, letters: Sequence[Letter]) -> Mapping[str, int]:
@@ -114,7 +115,7 @@ def send_response(
     key = hashlib.blake2b(json.dumps([spec.mjml, spec.subject, params["text"]]).encode(), digest_size=32).hexdigest()
     frozen = params.get("version_id") if params.get("version_key") == key else None
     version_id = frozen or freeze_content(session, ctx, spec).id
-    sending = delivery.create_sending(
+    sending = sendings.create_sending(
         session,
         ctx,
         SendingSpec(
@@ -132,7 +133,7 @@ def send_response(
         "contact_id": contact.id, "address_id": contact.address_id,
     }  # fmt: skip
     delivery.add_messages(session, [message])
-    delivery.start_sending(session, ctx, sending.id)
+    sendings.start_sending(session, ctx, sending.id)
     return {**params, "version_id": version_id, "version_key": key}
 
 

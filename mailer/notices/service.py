@@ -4,9 +4,10 @@ from sqlalchemy.orm import Session
 
 from mailer.content.service import freeze_content
 from mailer.context import Context
+from mailer.delivery import sendings
 from mailer.delivery import service as delivery
 from mailer.delivery.policy import SEND_UNTIL
-from mailer.delivery.service import SendingSpec
+from mailer.delivery.sendings import SendingSpec
 from mailer.followups.telling import Summary, has_turns, take_turns
 from mailer.log import get_logger
 from mailer.notices.letter import write_letter
@@ -38,7 +39,7 @@ def tell_staff(ctx: Context) -> int:
 
 def _send(session: Session, ctx: Context, sender: Sender, summary: Summary) -> None:
     version = freeze_content(session, ctx, write_letter(summary, ctx.settings.public_url))
-    sending = delivery.create_sending(
+    sending = sendings.create_sending(
         session,
         ctx,
         SendingSpec(
@@ -51,4 +52,4 @@ def _send(session: Session, ctx: Context, sender: Sender, summary: Summary) -> N
         ),
     )
     delivery.add_direct_messages(session, ctx, sending.id, [summary.email], contact_id=None)
-    delivery.start_sending(session, ctx, sending.id)
+    sendings.start_sending(session, ctx, sending.id)

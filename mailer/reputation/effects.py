@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailer.addresses import domain_of
 from mailer.context import Context
 from mailer.database import after_commit, any_row
-from mailer.delivery import service as delivery
+from mailer.delivery import sendings
 from mailer.delivery.breakers import find_slowing, find_stopping
 from mailer.delivery.buckets import provider_bucket
 from mailer.delivery.holds import hold_provider, release_provider
@@ -33,9 +33,9 @@ def take_effect(session: Session, ctx: Context, scope: str, key: str, state: Bre
         return
     for sending_id in _list_running(session, scope, key):
         if state in BREAKER_STOPS:
-            delivery.hold_sending(session, sending_id, HoldReason.BREAKER, why)
+            sendings.hold_sending(session, sending_id, HoldReason.BREAKER, why)
         elif state is BreakerState.THROTTLED:
-            delivery.slow_sending(session, sending_id, half_rate(session, ctx, sending_id))
+            sendings.slow_sending(session, sending_id, half_rate(session, ctx, sending_id))
         else:
             _hasten(session, sending_id)
 
@@ -50,13 +50,13 @@ def end_effect(session: Session, ctx: Context, scope: str, key: str, *, by: int 
         _hasten(session, sending_id)
         held = session.get_one(Sending, sending_id).hold_reason
         if held == HoldReason.BREAKER and find_stopping(session, sending_id) is None:
-            delivery.resume_sending(session, ctx, sending_id)
+            sendings.resume_sending(session, ctx, sending_id)
 
 
 def _hasten(session: Session, sending_id: int) -> None:
     """Take a sending's slower rate from it, unless its own breaker or its domain's still asks for one."""
     if find_slowing(session, sending_id) is None:
-        delivery.slow_sending(session, sending_id, None)
+        sendings.slow_sending(session, sending_id, None)
 
 
 def keep_up(session: Session, ctx: Context) -> None:
@@ -71,7 +71,7 @@ def keep_up(session: Session, ctx: Context) -> None:
                 hold_provider(session, sending_id, row.scope_key, HoldReason.BREAKER, row.note, actor="reputation")
         elif row.scope == "domain" and state is BreakerState.THROTTLED:
             for sending_id in _list_running(session, "domain", row.scope_key, Sending.slowed_to.is_(None)):
-                delivery.slow_sending(session, sending_id, half_rate(session, ctx, sending_id))
+                sendings.slow_sending(session, sending_id, half_rate(session, ctx, sending_id))
 
 
 def needs_keeping(session: Session) -> bool:

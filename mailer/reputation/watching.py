@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery import service as delivery
+from mailer.delivery import sendings
 from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError
 from mailer.log import get_logger
@@ -121,7 +121,7 @@ def _release(ctx: Context, sending_id: int, by: int | None, note: str) -> Canary
             return None
         if sending.hold_reason is not None or find_stopping(session, sending_id) is not None:
             return None
-        delivery.release_rest(session, ctx, sending_id)
+        sendings.release_rest(session, ctx, sending_id)
         watch.state, watch.released_at, watch.released_by, watch.note = "released", utc_now(), by, note
         record_audit(
             session,

@@ -14,7 +14,7 @@ from mailer.campaigns.canary import CANARY_ORDINALS, CanaryReason, Facts, Rules,
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.claim import claim_batch
-from mailer.delivery.service import release_rest
+from mailer.delivery.sendings import release_rest
 from mailer.schema.campaigns import Campaign
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending

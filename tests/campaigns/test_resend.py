@@ -9,7 +9,7 @@ from mailer.campaigns.resend import resend_unknowns
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
-from mailer.delivery import service as delivery
+from mailer.delivery import sendings
 from mailer.delivery.loop import reap_now, send_due
 from mailer.delivery.unknowns import list_unknowns
 from mailer.errors import InputError
@@ -103,7 +103,7 @@ def test_cancelled_campaign_sends_nothing_again(sending_ctx: Context, sink: Sink
     with sending_ctx.write() as session:
         session.execute(update(Sending).values(state="sending"))
         session.expire_all()
-        delivery.cancel_sending(session, sending_id)
+        sendings.cancel_sending(session, sending_id)
 
     resent = resend_unknowns(sending_ctx, ids)
 

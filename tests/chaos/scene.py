@@ -14,7 +14,8 @@ from mailer.addresses import check_address, hash_address
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database
-from mailer.delivery.service import SendingSpec, add_batches, add_messages, create_sending, start_sending
+from mailer.delivery.sendings import SendingSpec, create_sending, start_sending
+from mailer.delivery.service import add_batches, add_messages
 from mailer.errors import UntrustedRequestError
 from mailer.ids import new_ledger_id
 from mailer.jobs import SilentBell

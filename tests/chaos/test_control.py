@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from mailer.delivery.service import pause_sending, resume_sending
+from mailer.delivery.sendings import pause_sending, resume_sending
 from tests.chaos.conftest import OpenField
 from tests.chaos.rig import Field
 from tests.chaos.scene import Scene, count_states, make_crowd, set_limits

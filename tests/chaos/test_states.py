@@ -20,7 +20,7 @@ from mailer.delivery.claim import Claim, claim_batch, isolate_poison, release_ba
 from mailer.delivery.gate import Candidate, pass_gate
 from mailer.delivery.reaper import reap
 from mailer.delivery.results import Result, record_results
-from mailer.delivery.service import pause_sending, resume_sending
+from mailer.delivery.sendings import pause_sending, resume_sending
 from mailer.delivery.states import Fact
 from mailer.schema.contacts import Contact
 from mailer.schema.delivery import Message, SendBatch, Sending

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery import service
+from mailer.delivery import sendings
 from mailer.delivery.backlog import STALLED_SECONDS, Backlog, get_backlog
 from mailer.delivery.claim import claim_batch
 from mailer.schema.delivery import SendBatch, Sending
@@ -71,7 +71,7 @@ def _put_off(session: Session, _sending_id: int) -> None:
 
 
 def _pause(session: Session, sending_id: int) -> None:
-    service.pause_sending(session, sending_id)
+    sendings.pause_sending(session, sending_id)
 
 
 def _await_canary(session: Session, _sending_id: int) -> None:

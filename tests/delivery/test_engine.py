@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
-from mailer.delivery import queries, service
+from mailer.delivery import queries, sendings
 from mailer.delivery.build import Content
 from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import reap_now, send_due
@@ -132,13 +132,13 @@ def test_withdrawal_before_the_dot_stops_the_mail(sending_ctx: Context, sink: Si
 def test_paused_sending_sends_nothing_and_resumes(sending_ctx: Context, sink: Sink) -> None:
     sending, _ = _start(sending_ctx, ["anna@example.com"])
     with sending_ctx.write() as session:
-        service.pause_sending(session, sending.id)
+        sendings.pause_sending(session, sending.id)
 
     send_due(sending_ctx, seconds=5)
     assert sink.mails == []
 
     with sending_ctx.write() as session:
-        service.resume_sending(session, sending_ctx, sending.id)
+        sendings.resume_sending(session, sending_ctx, sending.id)
     send_due(sending_ctx, seconds=20)
     assert sink.recipients == ["anna@example.com"]
 

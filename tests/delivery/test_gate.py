@@ -13,7 +13,7 @@ from mailer.clock import utc_now
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
-from mailer.delivery import service
+from mailer.delivery import sendings
 from mailer.delivery.claim import claim_batch
 from mailer.delivery.gate import Candidate, GateResult, pass_gate
 from mailer.schema.consent import Consent, Topic
@@ -128,7 +128,7 @@ def test_customer_permission_reaches_own_products_topics(ctx: Context) -> None:
 
 
 def _pause(session: Session, scene: Scene) -> None:
-    service.pause_sending(session, scene.sending_id)
+    sendings.pause_sending(session, scene.sending_id)
 
 
 def _stop(session: Session, scene: Scene) -> None:
@@ -212,7 +212,7 @@ def test_pause_that_commits_while_the_gate_waits_for_its_lock_wins(make_ctx: Cal
     gate = threading.Thread(target=lambda: results.append(scene.judge()))
 
     with other.write() as session:
-        service.pause_sending(session, scene.sending_id)
+        sendings.pause_sending(session, scene.sending_id)
         session.flush()
         gate.start()
         _wait_until_blocked(other)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery import claim, holds, service
+from mailer.delivery import claim, holds, sendings
 from mailer.delivery.holds import PolicyRefusal, record_policy_refusals
 from mailer.delivery.loop import send_due
 from mailer.delivery.service import add_batches, add_messages
@@ -154,14 +154,14 @@ def test_release_of_what_is_not_held_is_refused(ctx: Context) -> None:
 def test_hold_says_since_when_and_by_whom(ctx: Context) -> None:
     sending = _start(ctx)
     with ctx.write() as session:
-        service.hold_sending(session, sending.id, HoldReason.POLICY, "why")
+        sendings.hold_sending(session, sending.id, HoldReason.POLICY, "why")
     with ctx.read() as session:
         row = session.get_one(Sending, sending.id)
         assert row.held_at is not None
         assert row.held_by is None
 
     with ctx.write() as session:
-        service.resume_sending(session, ctx, sending.id)
+        sendings.resume_sending(session, ctx, sending.id)
 
     with ctx.read() as session:
         row = session.get_one(Sending, sending.id)

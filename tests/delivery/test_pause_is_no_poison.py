@@ -9,7 +9,7 @@ from mailer.context import Context
 from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import send_due
 from mailer.delivery.policy import MAX_CLAIMS
-from mailer.delivery.service import pause_sending, resume_sending
+from mailer.delivery.sendings import pause_sending, resume_sending
 from mailer.delivery.store import Store
 from mailer.schema.delivery import Message
 from tests.support.make import make_reader, make_sending, make_topic

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from mailer.accounts import control
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery import queries, service, workers
+from mailer.delivery import queries, sendings, workers
 from mailer.delivery.holds import PolicyRefusal, record_policy_refusals
 from mailer.delivery.loop import send_due
 from mailer.delivery.relay_health import note_failure
@@ -71,7 +71,7 @@ def test_hold_names_reason_person_and_time(live_ctx: Context) -> None:
     sending_id = _start(live_ctx)
     with live_ctx.write() as session:
         staff = make_staff(session, name="Ada Berg")
-        service.pause_sending(session, sending_id, by=staff.id)
+        sendings.pause_sending(session, sending_id, by=staff.id)
 
     detail = _why(live_ctx, sending_id)["held"].detail
 
@@ -225,7 +225,7 @@ def test_canary_is_said(live_ctx: Context) -> None:
 def test_ended_sending_has_no_causes_and_an_unknown_one_is_an_error(live_ctx: Context) -> None:
     sending_id = _start(live_ctx)
     with live_ctx.write() as session:
-        service.cancel_sending(session, sending_id)
+        sendings.cancel_sending(session, sending_id)
 
     assert _why(live_ctx, sending_id) == {}
     with live_ctx.read() as session, pytest.raises(NotFoundError):
@@ -240,7 +240,7 @@ def test_estimate_waits_for_retries_and_is_none_while_held(live_ctx: Context) ->
     with live_ctx.read() as session:
         waiting = queries.get_progress(session, live_ctx, session.get_one(Sending, sending_id))
     with live_ctx.write() as session:
-        service.hold_sending(session, sending_id, HoldReason.USER)
+        sendings.hold_sending(session, sending_id, HoldReason.USER)
     with live_ctx.read() as session:
         held = queries.get_progress(session, live_ctx, session.get_one(Sending, sending_id))
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery.service import start_sending
+from mailer.delivery.sendings import start_sending
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.reputation import queries, service
 from mailer.reputation.counting import COLUMNS

@@ -8,7 +8,7 @@ from mailer.context import Context
 from mailer.delivery.buckets import provider_bucket
 from mailer.delivery.loop import send_due
 from mailer.delivery.relays import PlannedRelay, Relay
-from mailer.delivery.service import slow_sending
+from mailer.delivery.sendings import slow_sending
 from mailer.delivery.throttle import Bucket, Throttle
 from mailer.delivery.transports import half_rate, load_sending_limits
 from mailer.reputation.effects import take_effect

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery.service import cancel_sending, pause_sending, plan_canary, resume_sending
+from mailer.delivery.sendings import cancel_sending, pause_sending, plan_canary, resume_sending
 from mailer.errors import ConflictError
 from mailer.reputation.service import look_after, resume
 from mailer.reputation.watching import find_progress, release_now

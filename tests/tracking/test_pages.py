@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.delivery.service import SendingSpec, create_sending
+from mailer.delivery.sendings import SendingSpec, create_sending
 from mailer.reports.timeline import key_of, list_timeline
 from mailer.schema.actions import ActionRun, Webhook
 from mailer.schema.consent import Topic
