@@ -94,9 +94,10 @@ def _open(ctx: Context, provider: str, hour: Tried, month: Tried, now: datetime)
 
 def _mark_again(ctx: Context) -> None:
     """Mark what came back since, too: reports of that hour keep coming."""
-    with ctx.write() as session:
-        for incident in list_open(session):
-            mark_suspect(session, scope_of(incident))
+    with ctx.read() as session:
+        scopes = [scope_of(incident) for incident in list_open(session)]
+    for scope in scopes:
+        mark_suspect(ctx, scope)
 
 
 def scope_of(incident: ProviderIncident) -> Scope:

@@ -5,11 +5,11 @@ erasure is the person's alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
@@ -70,15 +70,24 @@ def count_scope(session: Session, scope: Scope) -> int:
     return session.scalar(select(func.count()).select_from(select_scope(scope).subquery())) or 0
 
 
-def mark_suspect(session: Session, scope: Scope) -> int:
-    """Mark suppressions as perhaps the provider's mistake; they hold all the same. Return how many are new."""
-    marked = session.execute(
-        update(Suppression)
-        .where(Suppression.id.in_(select_scope(scope)), Suppression.is_suspect.is_(False))
-        .values(is_suspect=True)
-        .execution_options(synchronize_session=False)
-    )
-    return int(marked.rowcount)  # type: ignore[attr-defined]
+def mark_suspect(ctx: Context, scope: Scope, *, chunk: int = _CHUNK) -> int:
+    """Mark suppressions as perhaps the provider's mistake; they hold all the same. Return how many are new.
+
+    In short transactions, as `release_scope`.
+    """
+    total = 0
+    while True:
+        with ctx.write() as session:
+            ids = session.scalars(select_scope(replace(scope, is_suspect=False)).limit(chunk)).all()
+            session.execute(
+                update(Suppression)
+                .where(Suppression.id.in_(ids))
+                .values(is_suspect=True)
+                .execution_options(synchronize_session=False)
+            )
+        total += len(ids)
+        if len(ids) < chunk:
+            return total
 
 
 def release_scope(ctx: Context, scope: Scope, *, by: int | None = None, why: str = "", chunk: int = _CHUNK) -> int:
@@ -92,13 +101,27 @@ def release_scope(ctx: Context, scope: Scope, *, by: int | None = None, why: str
         if len(ids) < chunk:
             break
     with ctx.write() as session:
-        detail: dict[str, Any] = {"count": total, "why": why, "provider": scope.provider, "sending": scope.sending_id}
+        detail = {"count": total, "why": why} | _describe(scope)
         record_audit(session, "suppression.release", by=by, actor="" if by else "policy", detail=detail)
     return total
 
 
+def _describe(scope: Scope) -> dict[str, Any]:
+    """Return what a scope says, for the audit; what it leaves open is left out."""
+    said = {
+        "reasons": [reason.value for reason in scope.reasons],
+        "provider": scope.provider,
+        "since": scope.since and scope.since.isoformat(),
+        "until": scope.until and scope.until.isoformat(),
+        "sending": scope.sending_id,
+        "import": scope.import_id,
+        "source": scope.source,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def lift_ids(session: Session, ids: Sequence[int], *, by: int | None = None) -> int:
-    """Lift suppressions by id and clear the bounce flag of addresses that no hard bounce suppresses any more."""
+    """Lift suppressions by id; the bounce state of their addresses is that of what still suppresses them."""
     hashes = select(Suppression.address_hash).where(Suppression.id.in_(ids))
     lock_addresses(session, session.scalars(select(Address.id).where(Address.email_hash.in_(hashes))).all())
     lifted = session.scalars(
@@ -108,16 +131,17 @@ def lift_ids(session: Session, ids: Sequence[int], *, by: int | None = None) -> 
         .returning(Suppression.address_hash)
         .execution_options(synchronize_session=False)
     ).all()
-    still_hard = any_row(
-        Suppression,
-        Suppression.address_hash == Address.email_hash,
-        Suppression.reason == SuppressionReason.HARD_BOUNCE.value,
-        Suppression.lifted_at.is_(None),
-    )
+    is_asleep = and_(_is_suppressed(SuppressionReason.SOFT_BOUNCES), Address.bounce_state == "asleep")
+    state = case((_is_suppressed(SuppressionReason.HARD_BOUNCE), "hard"), (is_asleep, "asleep"), else_="ok")
     session.execute(
         update(Address)
-        .where(Address.email_hash.in_(lifted), ~still_hard)
-        .values(bounce_state="ok")
+        .where(Address.email_hash.in_(lifted), Address.bounce_state != "ok")
+        .values(bounce_state=state)
         .execution_options(synchronize_session=False)
     )
     return len(lifted)
+
+
+def _is_suppressed(reason: SuppressionReason) -> ColumnElement[bool]:
+    same = Suppression.address_hash == Address.email_hash
+    return any_row(Suppression, same, Suppression.reason == reason.value, Suppression.lifted_at.is_(None))

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from mailer.clock import utc_now
 from mailer.consent import release
 from mailer.consent.release import Scope
+from mailer.consent.service import suppress
 from mailer.consent.suppressions import lift_one
 from mailer.context import Context
 from mailer.delivery.events import DeliveryEvent
@@ -19,6 +20,7 @@ from mailer.delivery.policy import SoftBounce, SoftLimits, SoftVerdict, decide_s
 from mailer.delivery.reasons import Reason
 from mailer.delivery.service import apply_events
 from mailer.delivery.soft_bounces import wake_addresses
+from mailer.schema.accounts import AuditEvent
 from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message
@@ -305,9 +307,9 @@ def test_bulk_release_lifts_what_staff_may_lift_of_one_provider_and_period(ctx: 
         apply(ctx, [event(mail, EventKind.COMPLAINT, ago(0))] if number == 1 else [])
     scope = Scope(provider="google", since=ago(1))
 
-    with ctx.write() as session:
-        assert release.mark_suspect(session, scope) == 2
-        assert release.mark_suspect(session, scope) == 0
+    assert release.mark_suspect(ctx, scope, chunk=1) == 2
+    assert release.mark_suspect(ctx, scope) == 0
+    with ctx.read() as session:
         assert release.count_scope(session, Scope(is_suspect=True)) == 2
     assert release.release_scope(ctx, Scope(provider="google", until=ago(1)), why="test") == 0
     assert release.release_scope(ctx, scope, why="test", chunk=1) == 2
@@ -316,6 +318,26 @@ def test_bulk_release_lifts_what_staff_may_lift_of_one_provider_and_period(ctx: 
     with ctx.read() as session:
         states = dict(session.execute(select(Address.provider, Address.bounce_state)).all())  # type: ignore[arg-type]
         assert states == {"google": "ok", "yahoo": "hard"}
+
+
+@on_one_engine
+def test_release_leaves_the_state_of_what_still_suppresses(ctx: Context) -> None:
+    states = [("ok", "manual"), ("asleep", "soft_bounces"), ("hard", "hard_bounce")]
+    for number, (state, reason) in enumerate(states):
+        (mail, *_) = make_mails(ctx, 1, f"p{number}@example.org")
+        with ctx.write() as session:
+            address = session.get_one(Address, session.get_one(Message, mail).address_id)
+            address.bounce_state = state
+            for one in {reason, "manual", "provider"}:
+                suppress(session, address.email_hash, SuppressionReason(one), "test")
+
+    lifted = release.release_scope(ctx, Scope(reasons=[SuppressionReason.MANUAL, SuppressionReason.PROVIDER]))
+
+    assert lifted == 6
+    with ctx.read() as session:
+        assert session.scalars(select(Address.bounce_state).order_by(Address.email)).all() == ["ok", "asleep", "hard"]
+        detail = session.scalars(select(AuditEvent.detail).where(AuditEvent.action == "suppression.release")).one()
+    assert detail == {"count": 6, "why": "", "reasons": ["manual", "provider"]}
 
 
 @on_one_engine
