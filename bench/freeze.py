@@ -1,22 +1,18 @@
 """The freeze of an audience into message rows, every refused contact with its reason; beside it plain ORM rows.
 
-`python -m bench.freeze [--database URL] [--size N]`. The last line is as in docs/reference (Benchmarks). A database
-that holds people already is asked as it is, so that a file can be kept for several runs.
+`python -m bench.freeze [--database URL|postgresql] [--size N]`. The last line is as in docs/reference (Benchmarks). A
+database that holds people already is asked as it is, so that a file can be kept for several runs.
 """
 
 import argparse
-import json
-import os
-import platform
-import resource
 import tempfile
 import time
-from importlib import import_module
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, func, select
 
+from bench.rig import make_context, open_database, peak_rss_mb, print_line
 from bench.segments_data import fill
 from mailer.campaigns import audience, prepare
 from mailer.clock import utc_now
@@ -96,35 +92,26 @@ def main() -> None:
     parser.add_argument("--database", default="")
     parser.add_argument("--size", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = arguments.database or f"sqlite:///{folder / 'bench.sqlite'}"
-        ctx: Context = import_module("bench.import").make_context(url, folder)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ctx = make_context(open_database(arguments.database, folder, stack), folder)
         fill(ctx, arguments.size)
         campaign_id = make_campaign(ctx)
         rows, queued, seconds = run(ctx, campaign_id)
-        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        rss = peak_rss_mb()
         reference = run_reference(ctx, campaign_id)
         forget(ctx, campaign_id)
         ctx.database.dispose()
-    print(json.dumps(_line(rows, queued, seconds, rss, reference, url)))
-
-
-def _line(rows: int, queued: int, seconds: float, rss: int, reference: float, url: str) -> dict[str, Any]:
-    return {
-        "name": "freeze",
-        "figures": {
-            "rows_per_second": round(rows / seconds),
-            "rows": rows,
-            "queued": queued,
-            "seconds": round(seconds, 2),
-            "peak_rss_mb": rss,
-            "database": "sqlite" if url.startswith("sqlite") else "postgresql",
-        },
-        "reference": {"rows_per_second": round(reference), "rows": REFERENCE_ROWS},
-        "ratio": round(rows / seconds / reference, 2),
-        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+    figures = {
+        "rows_per_second": round(rows / seconds),
+        "rows": rows,
+        "queued": queued,
+        "seconds": round(seconds, 2),
+        "peak_rss_mb": rss,
+        "database": ctx.database.engine.name,
     }
+    plain = {"rows_per_second": round(reference), "rows": REFERENCE_ROWS}
+    print_line("freeze", figures, plain, rows / seconds / reference)
 
 
 if __name__ == "__main__":

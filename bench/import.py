@@ -1,17 +1,13 @@
 """Import of contacts: validated, deduplicated, with consent recorded; beside it the plain way, row by row.
 
-`python -m bench.import [--database URL|postgresql] [--size N]`. `postgresql` stands for a server of its own with fsync
-on. The last line is as in docs/reference (Benchmarks); `checks_per_row` is the time of a row in units of what
-email-validator alone takes for an address in the same run, which makes figures of unlike machines comparable.
+`python -m bench.import [--database URL|postgresql] [--size N]`. The last line is as in docs/reference (Benchmarks);
+`checks_per_row` is the time of a row in units of what email-validator alone takes for an address in the same run, which
+makes figures of unlike machines comparable.
 """
 
 import argparse
 import csv
-import json
-import os
-import platform
 import random
-import resource
 import tempfile
 import time
 from contextlib import ExitStack
@@ -21,21 +17,16 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bench.rig import make_context, open_database, peak_rss_mb, print_line
 from mailer.addresses import hash_address
 from mailer.clock import utc_now
 from mailer.consent.service import create_topic
 from mailer.context import Context
-from mailer.database import Database
 from mailer.ids import new_ledger_id
 from mailer.imports.service import ImportOptions, import_contacts
-from mailer.jobs import SilentBell
-from mailer.migrations.runner import migrate
 from mailer.schema.consent import Consent, ConsentEvent, Subscription
 from mailer.schema.contacts import Address, Contact
-from mailer.settings import Settings
 from mailer.statuses import Basis
-from mailer.tokens import new_keys
-from tests.support.postgres import start_postgres
 
 REFERENCE_ROWS = 2_000
 _FIRST = ("Anna", "Åse", "Björn", "Kari", "Lars", "Maja", "Ole", "Sofie")
@@ -59,16 +50,6 @@ def write_file(path: Path, rows: int, *, offset: int = 0) -> None:
             writer.writerow(
                 [email, rng.choice(_FIRST), rng.choice(_LAST), "Head of Sales", rng.choice(_CITIES), "Norway", company]
             )
-
-
-def make_context(url: str, folder: Path) -> Context:
-    """Return a context on a migrated database."""
-    settings = Settings(
-        data_dir=folder, database_url=url, public_url="http://127.0.0.1:1", bounce_domain="bounce.localhost"
-    )
-    database = Database(url)
-    migrate(database)
-    return Context(settings=settings, database=database, keys=new_keys(), bell=SilentBell())
 
 
 def run_reference(ctx: Context, path: Path, topic_id: int) -> float:
@@ -122,15 +103,6 @@ def time_check(path: Path) -> float:
     return min(rounds)
 
 
-def open_database(wanted: str, folder: Path, stack: ExitStack) -> str:
-    """Return the URL of the database to fill."""
-    if wanted != "postgresql":
-        return wanted or f"sqlite:///{folder / 'bench.sqlite'}"
-    server = start_postgres(durable=True)
-    stack.callback(server.stop)
-    return server.url(server.create())
-
-
 def main() -> None:
     """Run the benchmark and print its last line."""
     parser = argparse.ArgumentParser()
@@ -161,24 +133,13 @@ def main() -> None:
         "new": result.counts.new,
         "unchanged": result.counts.unchanged,
         "refused": result.counts.refused,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_rss_mb": peak_rss_mb(),
         "database": "sqlite" if url.startswith("sqlite") else "postgresql",
     }
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
     plain = {
         "rows_per_second": round(reference), "rows": REFERENCE_ROWS, "email_validator_us": round(check_us, 1),
     }  # fmt: skip
-    print(
-        json.dumps(
-            {
-                "name": "import",
-                "figures": figures,
-                "reference": plain,
-                "ratio": round(rate / reference, 2),
-                "machine": machine,
-            }
-        )
-    )
+    print_line("import", figures, plain, rate / reference)
 
 
 if __name__ == "__main__":

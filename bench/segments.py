@@ -1,23 +1,20 @@
 """Counts of segments over a million contacts, five million events and half a million purchases.
 
 Beside them the plain way: each line asked by itself, the sets of ids put together in Python.
-`python -m bench.segments [--database URL] [--size N]`. The last line is as in docs/reference (Benchmarks). A database
-that holds people already is asked as it is, so that a file can be kept for several runs.
+`python -m bench.segments [--database URL|postgresql] [--size N]`. The last line is as in docs/reference (Benchmarks). A
+database that holds people already is asked as it is, so that a file can be kept for several runs.
 """
 
 import argparse
-import json
-import os
-import platform
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from bench.rig import make_context, open_database, peak_rss_mb, print_line
 from bench.segments_data import LISTS, fill
 from mailer.context import Context
 from mailer.segments import queries, service
@@ -49,18 +46,19 @@ def main() -> None:
     parser.add_argument("--database", default="")
     parser.add_argument("--size", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = arguments.database or f"sqlite:///{folder / 'bench.sqlite'}"
-        ctx: Context = import_module("bench.import").make_context(url, folder)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ctx = make_context(open_database(arguments.database, folder, stack), folder)
         fill(ctx, arguments.size)
         for field in INDEXED:
             create_index(ctx, field)
         sources = _sources(ctx)
-        figures = {kind: _measure(ctx, source) for kind, source in sources.items()}
+        measured = {kind: _measure(ctx, source) for kind, source in sources.items()}
         reference = _measure_plain(ctx)
         ctx.database.dispose()
-    print(json.dumps(_line(figures, reference, arguments.size, url)))
+    database = ctx.database.engine.name
+    figures = {"contacts": arguments.size, **measured, "peak_rss_mb": peak_rss_mb(), "database": database}
+    print_line("segments", figures, reference, reference["median_ms"] / measured["behavior"]["median_ms"])
 
 
 def _sources(ctx: Context) -> dict[str, queries.Source]:
@@ -108,18 +106,6 @@ def _measure_plain(ctx: Context) -> dict[str, float]:
             )
 
     return _timed(lambda: len(ids(_OPENED) - ids({**_NOT_CLICKED, "op": "did"})))
-
-
-def _line(figures: dict[str, Any], reference: dict[str, float], size: int, url: str) -> dict[str, Any]:
-    database = "sqlite" if url.startswith("sqlite") else "postgresql"
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {
-        "name": "segments",
-        "figures": {"contacts": size, **figures, "peak_rss_mb": rss, "database": database},
-        "reference": reference,
-        "ratio": round(reference["median_ms"] / figures["behavior"]["median_ms"], 2),
-        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
-    }
 
 
 if __name__ == "__main__":

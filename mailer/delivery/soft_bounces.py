@@ -29,6 +29,7 @@ from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event, Message
 from mailer.schema.workspace import Workspace
+from mailer.segments.chosen import is_among
 from mailer.statuses import EventKind, HitClass, SuppressionReason
 from mailer.workspace.limits import limit_value
 
@@ -45,7 +46,7 @@ def list_suppressed(session: Session, address_ids: Iterable[int | None]) -> list
     ids = {number for number in address_ids if number is not None}
     if not ids:
         return []
-    query = select(Address.id).where(Address.id.in_(ids), any_row(Suppression, *_is_active()))
+    query = select(Address.id).where(is_among(session, Address.id, sorted(ids)), any_row(Suppression, *_is_active()))
     return list(session.scalars(query))
 
 

@@ -11,7 +11,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -90,7 +89,7 @@ def _masked(hit: RawHit, size: int) -> bytes:
     """Return the record without IP and user agent, of the same size."""
     rest = size - _EMPTY_BYTES
     ip = min(len(hit.ip.encode()), rest)
-    return pack_hit(replace(hit, ip="*" * ip, user_agent="*" * (rest - ip)))
+    return pack_hit(hit._replace(ip="*" * ip, user_agent="*" * (rest - ip)))
 
 
 def _write_at(path: Path, offset: int, data: bytes) -> None:

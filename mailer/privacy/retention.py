@@ -36,6 +36,7 @@ from mailer.schema.tracking import Hit
 from mailer.segments.chosen import count_written, insert_into
 from mailer.statuses import ImportStatus, Permission, SendingState
 from mailer.tracking.evidence import cut_ip
+from mailer.tracking.queries import lock_verdicts
 from mailer.workspace.limits import limit_value
 from mailer.workspace.queries import get_workspace
 
@@ -242,6 +243,7 @@ def _keep_figures(ctx: Context, sending_id: int) -> None:
 
 
 def _delete_mails(session: Session, ids: Sequence[int]) -> int:
+    lock_verdicts(session, is_shared=False)  # nobody takes a hit on one of these in meanwhile
     for table in (Event, ActionRun):
         session.execute(delete(table).where(table.message_id.in_(ids)))
     session.execute(delete(Hit).where(Hit.message_id.in_(ids)))

@@ -138,7 +138,8 @@ class Message(Base):
 class Event(Base):
     """A fact beside a message; `dedupe_key` makes every source safe to repeat.
 
-    The last columns of its indexes spare segment rules the look at the row.
+    The last columns of its indexes spare segment rules the look at the row. What it names by id is no foreign key
+    (docs/decisions/0008-keys-without-checks.md).
     """
 
     __tablename__ = "event"
@@ -156,13 +157,13 @@ class Event(Base):
     )
 
     id: Mapped[Id]
-    message_id: Mapped[Big] = mapped_column(refers("message.id"))
-    sending_id: Mapped[Big] = mapped_column(refers("sending.id"))
-    contact_id: Mapped[Big | None] = mapped_column(refers("contact.id"))
+    message_id: Mapped[Big]
+    sending_id: Mapped[Big]
+    contact_id: Mapped[Big | None]
     kind: Mapped[Word]
     hit_class: Mapped[Word | None] = mapped_column("class")
     at: Mapped[datetime]
-    tracked_link_id: Mapped[Big | None] = mapped_column(refers("tracked_link.id"))
+    tracked_link_id: Mapped[Big | None]
     reason: Mapped[str] = mapped_column(String(60), default="")
     code: Mapped[str] = mapped_column(String(20), default="")
     dedupe_key: Mapped[str] = mapped_column(String(100), unique=True)
@@ -176,6 +177,7 @@ class Engagement(Base):
     """
 
     __tablename__ = "engagement"
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}  # noqa: RUF012 - SQLAlchemy's hook
 
     contact_id: Mapped[int] = mapped_column(BigInt, refers("contact.id", ondelete="CASCADE"), primary_key=True)
     last_open_at: Mapped[datetime | None]

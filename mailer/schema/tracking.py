@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Float, Index, SmallInteger, String, Text, UniqueConstraint
 
-from mailer.schema.base import Base, Big, Id, Mapped, Word, mapped_column, one_of, refers
+from mailer.schema.base import Base, Big, Id, Mapped, Word, mapped_column, one_of
 from mailer.statuses import HitClass
 
 
@@ -24,7 +24,8 @@ class Hit(Base):
     """One request to the tracking endpoint with its evidence and the verdict, which may be revised.
 
     `reason` holds all reasons, parted by spaces; `rules` is the version of the rules they come from; `seconds_after`
-    is counted from hand-over; `flags` as in tracking/records.py.
+    is counted from hand-over; `flags` as in tracking/records.py. `message_id` is no foreign key
+    (docs/decisions/0008-keys-without-checks.md).
     """
 
     __tablename__ = "hit"
@@ -35,7 +36,7 @@ class Hit(Base):
     )
 
     id: Mapped[Id]
-    message_id: Mapped[Big] = mapped_column(refers("message.id"))
+    message_id: Mapped[Big]
     kind: Mapped[Word]
     link: Mapped[int] = mapped_column(default=0)
     method: Mapped[str] = mapped_column(String(10))

@@ -16,7 +16,7 @@ COMPUTER, PHONE, TABLET = "computer", "phone", "tablet"
 MAX_PROGRAM = 60
 _COMPUTERS = ("Windows", "Mac OS X", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS", "FreeBSD", "OpenBSD")
 _PHONES = ("iOS", "Android", "Windows Phone", "KaiOS", "HarmonyOS")
-_REMEMBERED = 4_096
+_REMEMBERED = 8_192
 
 FILTERS: dict[str, tuple[str, ...]] = {
     "barracuda": ("209.222.80.0/21", "64.235.144.0/20"),
@@ -72,13 +72,9 @@ def _device(system: str, device: ParsedDevice | None) -> str:
     return COMPUTER if system in _COMPUTERS else ""
 
 
+@lru_cache(_REMEMBERED)
 def find_network(ip: str) -> str:
     """Return the name of the known network that an IP lies in, a shortened one (`192.0.2.0/24`) too; else empty."""
-    return _find_network(ip)
-
-
-@lru_cache(_REMEMBERED)
-def _find_network(ip: str) -> str:
     try:
         address = ip_address(ip.partition("/")[0])
     except ValueError:

@@ -1,5 +1,6 @@
 """The ingest process of a host: moves the spool into the database, in order, exactly once (`mailer run ingest`)."""
 
+import gc
 import signal
 import threading
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from mailer.tracking.spool import Segment, host_id, list_segments, only_reader
 
 log = get_logger("tracking")
 PAGE_HITS = 4_000
-"""Of hits in one transaction; a quarter of it on SQLite, where nobody else may write meanwhile."""
+"""Of hits in one transaction; an eighth of it on SQLite, where nobody else may write meanwhile."""
 _IDLE_SECONDS = 0.2
 _REST_SECONDS = 2.0
+_NEW_OBJECTS = 200_000
 
 
 def ingest_once(ctx: Context) -> int:
@@ -32,7 +34,7 @@ def _ingest_segment(ctx: Context, host: str, segment: Segment) -> int:
     offset = service.position_of(ctx, host, segment.name)
     done = 0
     try:
-        limit = max(1, PAGE_HITS // 4) if ctx.database.is_sqlite else PAGE_HITS
+        limit = max(1, PAGE_HITS // 8) if ctx.database.is_sqlite else PAGE_HITS
         while page := _read_page(segment, offset, limit):
             hits, end = page
             service.take_in(ctx, hits, host=host, file=segment.name, start=offset, end=end)
@@ -72,9 +74,17 @@ def run_ingest(ctx: Context, *, ready: Callable[[], None] | None = None) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with only_reader(ctx.settings.spool_dir):
+        settle_memory()
         if ready is not None:
             ready()
         ingest_until(ctx, stop)
+
+
+def settle_memory() -> None:
+    """Have Python look for cycles less often: a page's rows hold none, and looking took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
 
 
 def ingest_until(ctx: Context, stop: threading.Event) -> None:

@@ -42,8 +42,7 @@ _APPLE_PRIVACY = "Mozilla/5.0"
 _REMEMBERED = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One request. `sent_at` is when the mail was handed over (the gate, where no reply is known); None: never.
 
     `network` is a name of evidence.py; `is_open`: the pixel, else a link; `method` GET, HEAD or POST; `stands`: the

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.schema.contacts import Address
 from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.delivery import Event, Message, Sending
-from mailer.schema.tracking import Hit, SpoolPosition
+from mailer.schema.tracking import Hit, SpoolPosition, VerdictRun
 from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
 
@@ -28,8 +29,7 @@ class Run:
     version_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRow:
+class LinkRow(NamedTuple):
     """A tracked link as the endpoint needs it."""
 
     id: int
@@ -40,22 +40,19 @@ class LinkRow:
     response: str
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFacts:
+class MessageFacts(NamedTuple):
     """What ingest needs to know of a message."""
 
     id: int
     contact_id: int | None
     version_id: int
     sent_at: datetime | None
-    sending_id: int
     address_id: int | None
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredHit:
-    """A row of `hit`, read or just written."""
+class StoredHit(NamedTuple):
+    """A row of `hit`."""
 
     id: int
     message_id: int
@@ -68,12 +65,17 @@ class StoredHit:
     user_agent: str
     hit_class: str
     reason: str
-    rules: int = 0
+    rules: int
 
     @property
     def is_click(self) -> bool:
         """A link was asked for, other than by HEAD."""
         return self.kind != "open" and self.method != "HEAD"
+
+    @property
+    def click(self) -> tuple[int, int, str]:
+        """What was asked for: message, link and kind."""
+        return self.message_id, self.link, self.kind
 
     @property
     def dedupe_key(self) -> str:
@@ -126,17 +128,16 @@ def list_prepared_sendings(session: Session, *, above: int) -> Sequence[int]:
     return session.scalars(query if end is None else query.where(Sending.id < end)).all()
 
 
+_LINK = (
+    TrackedLink.id, TrackedLink.content_version_id, TrackedLink.ordinal, TrackedLink.url, TrackedLink.label,
+    TrackedLink.response,
+)  # fmt: skip
+"""The columns of a LinkRow."""
+
+
 def list_links(session: Session, *, above: int) -> list[LinkRow]:
     """Return tracked links with an id above `above`, by id."""
-    columns = (
-        TrackedLink.id,
-        TrackedLink.content_version_id,
-        TrackedLink.ordinal,
-        TrackedLink.url,
-        TrackedLink.label,
-        TrackedLink.response,
-    )
-    rows = session.execute(select(*columns).where(TrackedLink.id > above).order_by(TrackedLink.id).limit(20_000))
+    rows = session.execute(select(*_LINK).where(TrackedLink.id > above).order_by(TrackedLink.id).limit(20_000))
     return [LinkRow(*row) for row in rows]
 
 
@@ -153,10 +154,7 @@ def find_recipient(session: Session, message_id: int) -> str | None:
 def facts_of_messages(session: Session, message_ids: Iterable[int]) -> dict[int, MessageFacts]:
     """Return what is known of messages, by id; those that do not exist are left out."""
     sent_at = func.coalesce(Message.accepted_at, Message.gate_at)
-    columns = (
-        Message.id, Message.contact_id, Sending.content_version_id, sent_at, Message.sending_id, Message.address_id,
-        Message.state,
-    )  # fmt: skip
+    columns = (Message.id, Message.contact_id, Sending.content_version_id, sent_at, Message.address_id, Message.state)
     query = select(*columns).join(Sending, Sending.id == Message.sending_id)
     rows = session.execute(query.where(is_among(session, Message.id, sorted(set(message_ids)))))
     return {row[0]: MessageFacts(*row) for row in rows}
@@ -164,16 +162,9 @@ def facts_of_messages(session: Session, message_ids: Iterable[int]) -> dict[int,
 
 def links_of_versions(session: Session, version_ids: Iterable[int]) -> dict[tuple[int, int], LinkRow]:
     """Return the links of content versions by (version, ordinal)."""
-    columns = (
-        TrackedLink.id,
-        TrackedLink.content_version_id,
-        TrackedLink.ordinal,
-        TrackedLink.url,
-        TrackedLink.label,
-        TrackedLink.response,
-    )
-    rows = session.execute(select(*columns).where(TrackedLink.content_version_id.in_(sorted(set(version_ids)))))
-    return {(row[1], row[2]): LinkRow(*row) for row in rows}
+    rows = session.execute(select(*_LINK).where(TrackedLink.content_version_id.in_(sorted(set(version_ids)))))
+    links = [LinkRow(*row) for row in rows]
+    return {(link.version_id, link.ordinal): link for link in links}
 
 
 def links_with_actions(session: Session, link_ids: Iterable[int]) -> set[int]:
@@ -203,7 +194,7 @@ def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[Store
     )  # fmt: skip
     newest = (Hit.message_id.desc(), Hit.at.desc())  # as the index has them: by id, the whole table would be walked
     rows = session.execute(select(*columns).where(*conditions).order_by(*newest).limit(_MOST_HITS))
-    return [StoredHit(*row) for row in rows]
+    return [StoredHit._make(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +243,25 @@ def lock_verdicts(session: Session, *, is_shared: bool) -> None:
     if session.get_bind().dialect.name == "postgresql":
         lock = func.pg_advisory_xact_lock_shared if is_shared else func.pg_advisory_xact_lock
         session.execute(select(lock(_VERDICT_LOCK)))
+
+
+class Stamp(NamedTuple):
+    """What a judged page rests on: the hits that were there, their verdicts, and that nobody was erased meanwhile."""
+
+    last_hit: int
+    last_run: tuple[object, ...]
+    messages: int
+    people: int
+
+
+def stamp_of(session: Session, message_ids: Iterable[int]) -> Stamp:
+    """Return what a page about these messages rests on now; the same stamp later says that nothing has changed."""
+    run = select(VerdictRun.id, VerdictRun.after_message_id, VerdictRun.done_at.is_not(None))
+    last_run = session.execute(run.order_by(VerdictRun.id.desc()).limit(1)).one_or_none()
+    counts = select(func.count(), func.count(Message.contact_id)).select_from(Message)
+    messages, people = session.execute(counts.where(is_among(session, Message.id, sorted(message_ids)))).one()
+    last_hit = session.scalar(select(func.max(Hit.id))) or 0
+    return Stamp(last_hit, tuple(last_run) if last_run else (), messages, people)
 
 
 def positions_of_host(session: Session, host: str) -> dict[str, int]:

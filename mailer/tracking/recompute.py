@@ -6,9 +6,8 @@ is all that figures and segments are counted from; actions that ran stay done, t
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -22,9 +21,17 @@ from mailer.schema.tracking import VerdictRun
 from mailer.statuses import HitClass
 from mailer.tracking import queries
 from mailer.tracking.evidence import find_network, read_agent
-from mailer.tracking.machines import RULES_VERSION, HitVerdict, judge_mail
+from mailer.tracking.machines import RULES_VERSION, judge_mail
 from mailer.tracking.queries import StoredHit
-from mailer.tracking.service import became_machine, load_known, stored_evidence, void_clicks, write_verdicts
+from mailer.tracking.verdicts import (
+    Known,
+    became_machine,
+    is_changed,
+    load_known,
+    stored_evidence,
+    void_clicks,
+    write_verdicts,
+)
 
 log = get_logger("tracking")
 PAGE_HITS = 1_000
@@ -132,25 +139,21 @@ def _judge_again(session: Session, message_ids: Sequence[int]) -> tuple[int, int
             hits, judge_mail([stored_evidence(hit, known.messages[message_id]) for hit in hits]), strict=True
         )
     }
-    changed = write_verdicts(session, [pair for pair in judged.items() if _is_changed(*pair)])
+    changed = write_verdicts(session, [pair for pair in judged.items() if is_changed(*pair)])
     gone = [hit for hit, verdict in judged.items() if became_machine(hit, verdict)]
     people = [hit for hit, verdict in judged.items() if verdict.hit_class is HitClass.HUMAN]
-    void_clicks(session, known, gone, {(hit.message_id, hit.link, hit.kind) for hit in people})
-    _write_evidence(session, [hit for hit in judged if hit.rules < RULES_VERSION], known.sent_at)
+    void_clicks(session, known, gone, {hit.click for hit in people})
+    _write_evidence(session, [hit for hit in judged if hit.rules < RULES_VERSION], known)
     return len(judged), changed
 
 
-def _is_changed(hit: StoredHit, verdict: HitVerdict) -> bool:
-    return (hit.hit_class, hit.reason) != (verdict.hit_class.value, verdict.reasons)
-
-
-def _write_evidence(session: Session, hits: Sequence[StoredHit], sent_at: Mapping[int, Any]) -> None:
+def _write_evidence(session: Session, hits: Sequence[StoredHit], known: Known) -> None:
     """Write what is read from a hit now: its program, device and network, and the version of the rules."""
     if not hits:
         return
     rows = []
     for hit in hits:
-        agent, sent = read_agent(hit.user_agent), sent_at.get(hit.message_id)
+        agent, sent = read_agent(hit.user_agent), known.messages[hit.message_id].sent_at
         rows.append(
             {
                 "id": hit.id,

@@ -6,7 +6,8 @@ A record is framed as length, CRC-32 and payload, so that a reader knows a torn 
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 MAX_AGENT = 500
 MAX_IP = 45
@@ -23,8 +24,7 @@ class DamagedRecordError(Exception):
     """A whole record whose check sum is wrong: not a torn tail, but damage."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawHit:
+class RawHit(NamedTuple):
     """What a request said. `at` is seconds since 1970; `kind` as in tokens.py; `flags` may hold PREFETCH."""
 
     at: float
@@ -52,20 +52,25 @@ def iter_hits(data: bytes) -> Iterator[tuple[RawHit, int]]:
     Raises:
         DamagedRecordError: a record is whole and its check sum is wrong.
     """
-    offset = 0
-    while offset + FRAME_BYTES <= len(data):
+    offset, length = 0, len(data)
+    while (start := offset + FRAME_BYTES) <= length:
         size, crc = _FRAME.unpack_from(data, offset)
-        payload = data[offset + FRAME_BYTES : offset + FRAME_BYTES + size]
-        if len(payload) < size or (size == 0 and crc == 0):
+        offset = start + size
+        if offset > length or (size == 0 and crc == 0):
             return  # torn, or the zeros that a power cut leaves at the end of a file
+        payload = data[start:offset]
         if size < _HEAD.size or zlib.crc32(payload) != crc:
-            raise DamagedRecordError(f"at byte {offset}")
-        offset += FRAME_BYTES + size
+            raise DamagedRecordError(f"at byte {start - FRAME_BYTES}")
         yield _unpack(payload), offset
 
 
 def _unpack(payload: bytes) -> RawHit:
     at, kind, method, flags, message_id, link, ip_size = _HEAD.unpack_from(payload)
-    rest = payload[_HEAD.size :]
-    ip, agent = rest[:ip_size].decode("utf-8", "replace"), rest[ip_size:].decode("utf-8", "replace")
-    return RawHit(at, kind, method, message_id, link, flags, ip, agent)
+    agent = _HEAD.size + ip_size
+    return RawHit(at, kind, method, message_id, link, flags, _text(payload[_HEAD.size : agent]), _text(payload[agent:]))
+
+
+@lru_cache(8_192)
+def _text(raw: bytes) -> str:
+    """Return text, the same object for what many requests have in common."""
+    return raw.decode("utf-8", "replace")

@@ -38,8 +38,8 @@ from mailer.tracking.spool import SpoolWriter
 from tests.chaos.rig import wait_for
 from tests.chaos.scene import Scene, make_crowd
 from tests.support.make import make_staff
+from tests.tracking.sent import MJML
 from tests.tracking.simulated import CHROME, FIREFOX, IPHONE
-from tests.tracking.test_ingest import MJML
 
 SIZES = {"short": 12, "long": 400}
 """Mails."""

@@ -3,88 +3,23 @@
 import subprocess
 import sys
 import threading
-from datetime import datetime, timedelta
+from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from mailer import tokens
 from mailer.accounts import control
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.schema.actions import ActionRun
-from mailer.schema.content import LinkAction, TrackedLink
-from mailer.schema.delivery import Engagement, Event, Message
+from mailer.schema.delivery import Event, Message
 from mailer.schema.tracking import Hit, SpoolPosition
-from mailer.statuses import MessageState
 from mailer.tracking import service
-from mailer.tracking.ingest import ingest_once, ingest_until
+from mailer.tracking.ingest import ingest_until
 from mailer.tracking.records import GET, HEAD, POST, RawHit, pack_hit
 from mailer.tracking.spool import SpoolWriter, list_segments
 from mailer.workspace.service import ensure_workspace
-from tests.support.make import make_reader, make_sending, make_topic
-
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
-MJML = """<mjml><mj-body><mj-section><mj-column><mj-text>
-<a href="https://example.com/a">a</a> <a href="https://example.com/b">b</a> <a href="https://example.com/c">c</a>
-<a href="https://example.com/d">d</a> {{ sender.postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a>
-</mj-text></mj-column></mj-section></mj-body></mjml>"""
-
-
-class Sent:
-    """One mail with four links, handed over ten minutes ago; every link adds the reader to a segment."""
-
-    def __init__(self, ctx: Context, *, response: str = "redirect") -> None:
-        self.ctx = ctx
-        self.sent_at = utc_now() - timedelta(minutes=10)
-        with ctx.write() as session:
-            topic = make_topic(session)
-            contact = make_reader(session, topic, key=ctx.keys.suppression)
-            sending = make_sending(session, ctx, [contact], topic, mjml=MJML)
-            message = session.scalars(select(Message).where(Message.sending_id == sending.id)).one()
-            message.state, message.accepted_at = MessageState.ACCEPTED.value, self.sent_at
-            links = session.scalars(
-                select(TrackedLink)
-                .where(TrackedLink.content_version_id == sending.content_version_id)
-                .order_by(TrackedLink.ordinal)
-            ).all()
-            for link in links:
-                link.response = response
-                action = LinkAction(tracked_link_id=link.id, ordinal=0, kind="add_to_segment", params={"segment_id": 1})
-                session.add(action)
-            self.message_id, self.contact_id = message.id, contact.id
-            self.links = [link.ordinal for link in links]
-        self.writer = SpoolWriter(ctx.settings.spool_dir)
-
-    def hit(self, second: float, link: int | None = None, *, method: int = GET, agent: str = FIREFOX) -> None:
-        """Spool a hit `second` seconds after hand-over: an open, or a click on a link."""
-        at = (self.sent_at + timedelta(seconds=second)).timestamp()
-        kind = tokens.OPEN if link is None else tokens.CLICK
-        self.writer.append(pack_hit(RawHit(at, kind, method, self.message_id, link or 0, 0, "192.0.2.1", agent)))
-
-    def take_in(self) -> int:
-        return ingest_once(self.ctx)
-
-    def events(self) -> list[tuple[str, str | None, str]]:
-        with self.ctx.read() as session:
-            rows = session.scalars(select(Event).where(Event.message_id == self.message_id).order_by(Event.id))
-            return [(event.kind, event.hit_class, event.reason) for event in rows]
-
-    def runs(self) -> list[str]:
-        with self.ctx.read() as session:
-            return list(session.scalars(select(ActionRun.state).order_by(ActionRun.id)))
-
-    def engagement(self) -> tuple[datetime | None, datetime | None]:
-        with self.ctx.read() as session:
-            row = session.get(Engagement, self.contact_id)
-            return (row.last_open_at, row.last_click_at) if row else (None, None)
-
-
-@pytest.fixture
-def sent(ctx: Context):
-    made = Sent(ctx)
-    yield made
-    made.writer.close()
+from tests.tracking.sent import FIREFOX, Sent
 
 
 def test_a_persons_open_and_click_become_events_and_a_waiting_action(sent: Sent) -> None:
@@ -304,6 +239,47 @@ def test_a_database_that_is_away_costs_nothing_but_time(sent: Sent, make_ctx) ->
 
     assert calls
     assert sent.take_in() == 1
+
+
+def test_a_person_erased_while_a_page_is_judged_leaves_no_trace(sent: Sent) -> None:
+    sent.hit(100)
+    write = sent.ctx.write
+
+    @contextmanager
+    def erase_first():
+        with write() as session:
+            session.execute(update(Message).values(contact_id=None, address_id=None))
+        with write() as session:
+            yield session
+
+    sent.ctx.write = erase_first
+
+    assert sent.take_in() == 1
+
+    with sent.ctx.read() as session:
+        assert session.execute(select(Hit.ip, Hit.user_agent, Hit.program)).all() == [("", "", "")]
+        assert session.scalars(select(Event.contact_id)).all() == [None]
+
+
+def test_a_hit_of_another_host_while_a_page_is_judged_is_judged_beside_it(sent: Sent) -> None:
+    for number, second in enumerate((100, 101)):
+        sent.hit(second, number)
+    write, others = sent.ctx.write, []
+
+    @contextmanager
+    def click_first():
+        if not others:
+            others.append(sent.raw_hit(102, 2))
+            sent.ctx.write = write
+            service.take_in(sent.ctx, others, host="other", file="x", start=0, end=1)
+        with write() as session:
+            yield session
+
+    sent.ctx.write = click_first
+
+    sent.take_in()
+
+    assert {(hit_class, reason) for _, hit_class, reason in sent.events()} == {("machine", "many_links")}
 
 
 def test_kill_9_of_ingest_counts_every_hit_once(sent: Sent, tmp_path) -> None:

@@ -14,7 +14,7 @@ from mailer.tracking import queries, recompute
 from mailer.tracking.machines import RULES_VERSION
 from mailer.tracking.recompute import continue_recompute, get_run, recompute_due, start_recompute
 from mailer.workspace.service import ensure_workspace
-from tests.tracking.test_ingest import FIREFOX, Sent
+from tests.tracking.sent import FIREFOX, Sent
 
 
 def judge_otherwise(ctx: Context, hit_class: str, reason: str) -> None:
@@ -30,13 +30,6 @@ def recomputed(ctx: Context) -> tuple[int, int]:
     run = continue_recompute(ctx, start_recompute(ctx))
     assert run.is_done
     return run.hits, run.changed
-
-
-@pytest.fixture
-def sent(ctx: Context):
-    made = Sent(ctx)
-    yield made
-    made.writer.close()
 
 
 def test_a_persons_hits_that_older_rules_took_for_a_machines_come_back(sent: Sent) -> None:

@@ -12,8 +12,8 @@ from mailer.schema.tracking import Hit
 from mailer.tracking.ingest import ingest_once
 from mailer.tracking.records import PREFETCH, RawHit, pack_hit
 from tests.tracking.rules_page import MARK, PAGE, build_tables
+from tests.tracking.sent import Sent
 from tests.tracking.simulated import OPEN, SIMULATED, Simulated, judge
-from tests.tracking.test_ingest import Sent
 
 METHODS = {"GET": 1, "HEAD": 2, "POST": 3}
 
