@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mailer.addresses import PROVIDER_NAMES
-from mailer.campaigns import queries, service
+from mailer.campaigns import composing, queries, running, service
 from mailer.campaigns.spec import parse_campaign_file
 from mailer.cli.output import json_option, number, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
@@ -38,7 +38,7 @@ def create(*, file: Path, as_json: bool) -> None:
     except UnicodeDecodeError as error:
         raise InputError(f"not a text file: {error.reason}", where=str(file), mend="a campaign file is TOML") from error
     with opened() as ctx:
-        campaign = service.create_campaign(ctx, parse_campaign_file(text, file.parent))
+        campaign = composing.create_campaign(ctx, parse_campaign_file(text, file.parent))
     print_mapping({"id": campaign.id, "status": campaign.status}, as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def launch(*, campaign_id: int, as_json: bool) -> None:
 def pause(*, campaign_id: int, as_json: bool) -> None:
     """Hold it: no message that is not on its way yet goes out after this has answered."""
     with opened() as ctx:
-        service.pause_campaign(ctx, campaign_id)
+        running.pause_campaign(ctx, campaign_id)
         _print_status(ctx, campaign_id, as_json=as_json)
 
 
@@ -112,7 +112,7 @@ def resume(*, campaign_id: int, note: str | None, as_json: bool) -> None:
             with ctx.read() as session:
                 sending_id = queries.get_campaign(session, campaign_id).sending_id
             release_breaker(ctx, sending_id, note)
-        service.resume_campaign(ctx, campaign_id)
+        running.resume_campaign(ctx, campaign_id)
         _print_status(ctx, campaign_id, as_json=as_json)
 
 
@@ -123,7 +123,7 @@ def resume(*, campaign_id: int, note: str | None, as_json: bool) -> None:
 def cancel(*, campaign_id: int, as_json: bool) -> None:
     """End it for good; what is queued is cancelled."""
     with opened() as ctx:
-        service.cancel_campaign(ctx, campaign_id)
+        running.cancel_campaign(ctx, campaign_id)
         _print_status(ctx, campaign_id, as_json=as_json)
 
 
@@ -135,7 +135,7 @@ def cancel(*, campaign_id: int, as_json: bool) -> None:
 def release(*, campaign_id: int, provider: str, as_json: bool) -> None:
     """Let mails to a mailbox provider go again that were held after it refused the sender."""
     with opened() as ctx:
-        service.release_provider_hold(ctx, campaign_id, provider)
+        running.release_provider_hold(ctx, campaign_id, provider)
         _print_status(ctx, campaign_id, as_json=as_json)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from mailer.campaigns import composing, service
 from mailer.campaigns import queries as campaigns
-from mailer.campaigns import service
 from mailer.campaigns.spec import build_draft
 from mailer.catcher import service as catcher
 from mailer.consent import suppressions
@@ -107,7 +107,7 @@ def schedule_invitation(stage: Stage) -> int:
         },
         Path(),
     )  # fmt: skip
-    campaign = service.create_campaign(ctx, draft)
+    campaign = composing.create_campaign(ctx, draft)
     findings, audience = service.review_campaign(ctx, campaign.id)
     skipped = ", ".join(f"{count} {reason}" for reason, count in audience.items() if count and reason != "matched")
     stage.say(f"audience of “{campaign.name}”: {audience['matched']} matched: {skipped}; {len(findings)} remarks")
@@ -238,7 +238,7 @@ def remind_participants(stage: Stage) -> int:
         "include": [PARTICIPANTS],
         "rate_per_second": 400,
     }
-    campaign = service.create_campaign(stage.ctx, build_draft(values, Path()))
+    campaign = composing.create_campaign(stage.ctx, build_draft(values, Path()))
     service.launch_campaign(stage.ctx, campaign.id)
     follow(stage, campaign.id, "reminders")
     return campaign.id

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from mailer.campaigns import attach, service
+from mailer.campaigns import attach, composing
 from mailer.campaigns.gather import build_content_spec, gather_facts
 from mailer.campaigns.review import review
 from mailer.campaigns.spec import build_draft
@@ -25,7 +25,7 @@ from tests.support.story import make_story
 
 @pytest.fixture
 def campaign(ctx: Context) -> Campaign:
-    return service.create_draft(ctx, "Autumn news")
+    return composing.create_draft(ctx, "Autumn news")
 
 
 def count_stored(ctx: Context) -> int:
@@ -57,18 +57,18 @@ def test_a_file_of_the_same_name_is_replaced(ctx: Context, campaign: Campaign) -
 
 def test_a_file_is_deleted_when_nothing_carries_it_any_more(ctx: Context, campaign: Campaign) -> None:
     attach.attach_file(ctx, campaign.id, "a.pdf", b"content")
-    copied = service.duplicate_campaign(ctx, campaign.id)
+    copied = composing.duplicate_campaign(ctx, campaign.id)
     assert names_of(ctx, copied.id) == ["a.pdf"]
 
     attach.remove_file(ctx, campaign.id, "a.pdf")
     assert count_stored(ctx) == 1
-    service.delete_draft(ctx, copied.id)
+    composing.delete_draft(ctx, copied.id)
     assert count_stored(ctx) == 0
 
 
 def test_what_a_content_version_carries_stays(ctx: Context, campaign: Campaign) -> None:
     attach.attach_file(ctx, campaign.id, "program våren.pdf", b"content")
-    service.update_campaign(ctx, campaign.id, {"design": "plain", "subject": "News"})
+    composing.update_campaign(ctx, campaign.id, {"design": "plain", "subject": "News"})
     with ctx.write() as session:
         version = freeze_content(session, ctx, build_content_spec(session, session.get_one(Campaign, campaign.id)))
 
@@ -137,7 +137,7 @@ def test_a_campaign_file_names_files_beside_it(ctx: Context, tmp_path: Path) -> 
         segment = session.get_one(Segment, story.segment.id).name
     draft = build_draft(draft_file(include=[segment], attachments=["agenda.pdf"]), tmp_path)
 
-    campaign = service.create_campaign(ctx, draft)
+    campaign = composing.create_campaign(ctx, draft)
 
     assert names_of(ctx, campaign.id) == ["agenda.pdf"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from mailer.campaigns import prepare, queries, service
+from mailer.campaigns import composing, prepare, queries, running, service, trying
 from mailer.campaigns.audience import audience_select
 from mailer.campaigns.spec import build_draft
 from mailer.campaigns.staging import stage_audience
@@ -58,7 +58,7 @@ def _world(ctx: Context, count: int = 5) -> list[Contact]:
 
 
 def _launch(ctx: Context, **overrides: Any) -> Campaign:
-    campaign = service.create_campaign(ctx, _draft(**overrides))
+    campaign = composing.create_campaign(ctx, _draft(**overrides))
     service.launch_campaign(ctx, campaign.id)
     return campaign
 
@@ -101,7 +101,7 @@ def test_every_refused_contact_has_the_first_reason_that_applies(ctx: Context) -
         out = make_contact(session, "out@example.com", key=key)
     suppressions.add_suppression(ctx, "stopped@example.com", source="test")
     segments.create_static(ctx, "Competitors", contact_ids=[out.id])
-    campaign = service.create_campaign(ctx, _draft(exclude=["Competitors"]))
+    campaign = composing.create_campaign(ctx, _draft(exclude=["Competitors"]))
 
     counted = service.count_audience(ctx, campaign.id)
 
@@ -222,7 +222,7 @@ def test_red_findings_block_the_launch_with_all_of_them(make_ctx: Callable[..., 
     _world(ctx, 0)
     with ctx.write() as session:
         make_sender(session, name="Bare", from_email="someone@gmail.com", postal_address="")
-    campaign = service.create_campaign(ctx, _draft(sender="Bare"))
+    campaign = composing.create_campaign(ctx, _draft(sender="Bare"))
 
     with pytest.raises(InputError) as caught:
         service.launch_campaign(ctx, campaign.id)
@@ -235,7 +235,7 @@ def test_red_findings_block_the_launch_with_all_of_them(make_ctx: Callable[..., 
 
 def test_missing_sender_topic_and_segment_are_all_named(ctx: Context) -> None:
     with pytest.raises(InputError) as caught:
-        service.create_campaign(ctx, _draft())
+        composing.create_campaign(ctx, _draft())
 
     assert [problem.where for problem in caught.value.problems] == ["sender", "topic", "include"]
 
@@ -245,7 +245,7 @@ def test_cancelled_campaign_sends_nothing_more(sending_ctx: Context, sink: Sink)
     campaign = _launch(sending_ctx)
     service.start_due(sending_ctx)
 
-    assert service.cancel_campaign(sending_ctx, campaign.id) == 5
+    assert running.cancel_campaign(sending_ctx, campaign.id) == 5
     send_due(sending_ctx, seconds=5)
 
     assert sink.mails == []
@@ -258,14 +258,14 @@ def test_running_campaign_cannot_be_edited(ctx: Context) -> None:
     service.start_due(ctx)
 
     with pytest.raises(ConflictError):
-        service.update_campaign(ctx, campaign.id, {"subject": "Other"})
+        composing.update_campaign(ctx, campaign.id, {"subject": "Other"})
 
 
 def test_test_mail_arrives_marked_and_outside_the_figures(sending_ctx: Context, sink: Sink) -> None:
     readers = _world(sending_ctx)
-    campaign = service.create_campaign(sending_ctx, _draft())
+    campaign = composing.create_campaign(sending_ctx, _draft())
 
-    service.send_test(sending_ctx, campaign.id, ["me@example.com"], contact_id=readers[0].id, by=None)
+    trying.send_test(sending_ctx, campaign.id, ["me@example.com"], contact_id=readers[0].id, by=None)
     send_due(sending_ctx, seconds=30)
 
     assert sink.recipients == ["me@example.com"]
@@ -273,9 +273,20 @@ def test_test_mail_arrives_marked_and_outside_the_figures(sending_ctx: Context, 
     assert _status(sending_ctx, campaign)[2] == {}
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_wrong_address_of_a_test_mail_is_named_and_none_is_sent(ctx: Context) -> None:
+    _world(ctx)
+    campaign = composing.create_campaign(ctx, _draft())
+
+    with pytest.raises(InputError) as refused:
+        trying.send_test(ctx, campaign.id, ["me@example.com", "me", "you@"], contact_id=None, by=None)
+
+    assert [problem.where for problem in refused.value.problems] == ["address 2", "address 3"]
+
+
 def test_segment_in_use_by_a_campaign_cannot_be_deleted(ctx: Context) -> None:
     _world(ctx)
-    service.create_campaign(ctx, _draft())
+    composing.create_campaign(ctx, _draft())
     with ctx.read() as session:
         segment_id = queries.list_segments(session, 1, "include")[0].id
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.accounts.control import change_settings
-from mailer.campaigns import queries, service
+from mailer.campaigns import composing, queries, running, service
 from mailer.campaigns.jobs import START_DUE
 from mailer.campaigns.prepare import has_changed
 from mailer.campaigns.service import start_due
@@ -42,9 +42,9 @@ def _world(ctx: Context, count: int = 3) -> dict[str, Any]:
 
 
 def _draft(ctx: Context, world: Mapping[str, Any], send_at: datetime | None = None, **more: Any) -> int:
-    campaign = service.create_draft(ctx, "Scheduled")
+    campaign = composing.create_draft(ctx, "Scheduled")
     values = {"subject": "News", "mjml": STARTER_MJML, "sender_id": world["sender_id"], "topic_id": world["topic_id"]}
-    service.update_campaign(ctx, campaign.id, {**values, "send_at": send_at, **more}, include=[world["segment"]])
+    composing.update_campaign(ctx, campaign.id, {**values, "send_at": send_at, **more}, include=[world["segment"]])
     return campaign.id
 
 
@@ -195,7 +195,7 @@ def test_audience_that_moved_is_held_at_the_start_until_a_person_lets_it_go(ctx:
     assert _status(ctx, campaign_id) == ("paused", "audience_changed")
     with ctx.read() as session:
         assert session.scalars(select(Sending.hold_note)).one() == "3 were approved, 6 would get it"
-    service.resume_campaign(ctx, campaign_id)
+    running.resume_campaign(ctx, campaign_id)
     assert _status(ctx, campaign_id) == ("sending", "")
 
 

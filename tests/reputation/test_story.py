@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from mailer.bounces import service as bounces
 from mailer.bounces.listener import serve_listener
 from mailer.campaigns import prepare
-from mailer.campaigns.service import resume_campaign
+from mailer.campaigns.running import resume_campaign
 from mailer.catcher import service as catcher
 from mailer.context import Context
 from mailer.delivery.loop import reap_now, send_due

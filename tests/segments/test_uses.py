@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from mailer.campaigns import service as campaigns
+from mailer.campaigns import composing
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.errors import ConflictError, InputError, NotFoundError
@@ -41,18 +41,18 @@ def in_segment(name: str) -> dict[str, Any]:
 
 def test_campaign_uses_by_audience_and_by_links_until_both_are_over(ctx: Context, board: Segment) -> None:
     other = service.create_static(ctx, "Sign-ups")
-    draft = campaigns.create_draft(ctx, "Invitation", include=[board.id])
+    draft = composing.create_draft(ctx, "Invitation", include=[board.id])
     links = [{"match": "https://example.com/sign-up", "actions": [{"add_to_segment": "Sign-ups"}]}]
-    campaigns.update_campaign(ctx, draft.id, {"links": links}, exclude=[other.id])
+    composing.update_campaign(ctx, draft.id, {"links": links}, exclude=[other.id])
 
     assert names(ctx, board) == [("campaign", "Invitation", True)]
     assert names(ctx, other) == [("campaign", "Invitation", True), ("link_action", "Invitation", True)]
     with pytest.raises(ConflictError, match="a link of campaign Invitation"):
         removal.archive_segment(ctx, other.id)
-    campaigns.update_campaign(ctx, draft.id, {"links": []}, exclude=[])
+    composing.update_campaign(ctx, draft.id, {"links": []}, exclude=[])
     assert names(ctx, other) == []
 
-    campaigns.update_campaign(ctx, draft.id, {"links": links})
+    composing.update_campaign(ctx, draft.id, {"links": links})
     _finish(ctx, draft, other, ends_in=timedelta(days=1))
     assert names(ctx, board) == [("campaign", "Invitation", False)]
     assert names(ctx, other) == [("link_action", "Invitation", True)]
@@ -87,12 +87,12 @@ def _finish(ctx: Context, draft: Campaign, target: Segment, *, ends_in: timedelt
 
 
 def test_copy_of_a_campaign_uses_what_the_first_does(ctx: Context, board: Segment) -> None:
-    draft = campaigns.create_draft(ctx, "Invitation", include=[board.id])
+    draft = composing.create_draft(ctx, "Invitation", include=[board.id])
     links = [{"match": "https://example.com/x", "actions": [{"remove_from_segment": board.id}]}]
-    campaigns.update_campaign(ctx, draft.id, {"links": links})
+    composing.update_campaign(ctx, draft.id, {"links": links})
 
-    copy = campaigns.duplicate_campaign(ctx, draft.id)
-    campaigns.delete_draft(ctx, draft.id)
+    copy = composing.duplicate_campaign(ctx, draft.id)
+    composing.delete_draft(ctx, draft.id)
 
     assert [(kind, name) for kind, name, _ in names(ctx, board)] == [
         ("campaign", copy.name), ("link_action", copy.name),

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import escape
 
-from mailer.campaigns import gather, queries, service
+from mailer.campaigns import composing, gather, queries, running, service, trying
 from mailer.campaigns.windows import parse_local_time
 from mailer.contacts.queries import list_by_email
 from mailer.content.designs import sample_context
@@ -59,7 +59,7 @@ def test(public_id: uuid.UUID) -> ResponseReturnValue:
     with ctx.read() as session:
         people = list_by_email(session, email) if email else []
     contact_id = people[0].id if people else None
-    count = service.send_test(ctx, _id_of(public_id), addresses, contact_id=contact_id, by=who().id)
+    count = trying.send_test(ctx, _id_of(public_id), addresses, contact_id=contact_id, by=who().id)
     return done(
         ngettext("%(num)d test mail is on its way.", "%(num)d test mails are on their way.", count), _review(public_id)
     )
@@ -79,7 +79,7 @@ def launch(public_id: uuid.UUID) -> ResponseReturnValue:
     with ctx.read() as session:
         zone = get_workspace(session).timezone
     when = parse_local_time(form_text("send_at"), zone) if form_text("when") == "later" else None
-    service.update_campaign(ctx, campaign_id, {"send_at": when.at if when else None})
+    composing.update_campaign(ctx, campaign_id, {"send_at": when.at if when else None})
     status = service.launch_campaign(ctx, campaign_id, by=who().id)
     text = _("Scheduled.") if status is SendingState.SCHEDULED else _("It is on its way.")
     return done(f"{text} {when.note if when else ''}".strip(), url_for("report.show", public_id=public_id))
@@ -97,7 +97,7 @@ def unschedule(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING, *OPERATIONS)
 def pause(public_id: uuid.UUID) -> ResponseReturnValue:
     """Hold a running campaign."""
-    service.pause_campaign(app_context(), _id_of(public_id), by=who().id)
+    running.pause_campaign(app_context(), _id_of(public_id), by=who().id)
     return done(_("Paused. No message passes its last check until it is resumed."), _report(public_id))
 
 
@@ -105,7 +105,7 @@ def pause(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING, *OPERATIONS)
 def resume(public_id: uuid.UUID) -> ResponseReturnValue:
     """Let a held campaign go on."""
-    service.resume_campaign(app_context(), _id_of(public_id), by=who().id)
+    running.resume_campaign(app_context(), _id_of(public_id), by=who().id)
     return done(_("It goes on."), _report(public_id))
 
 
@@ -113,7 +113,7 @@ def resume(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING, *OPERATIONS)
 def release_provider(public_id: uuid.UUID) -> ResponseReturnValue:
     """Let mails to a mailbox provider go again that were held after it refused the sender."""
-    service.release_provider_hold(app_context(), _id_of(public_id), form_text("provider"), by=who().id)
+    running.release_provider_hold(app_context(), _id_of(public_id), form_text("provider"), by=who().id)
     return done(_("Released."), _report(public_id))
 
 
@@ -121,7 +121,7 @@ def release_provider(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING, *OPERATIONS)
 def cancel(public_id: uuid.UUID) -> ResponseReturnValue:
     """End a campaign for good."""
-    count = service.cancel_campaign(app_context(), _id_of(public_id), by=who().id)
+    count = running.cancel_campaign(app_context(), _id_of(public_id), by=who().id)
     return done(
         ngettext("Cancelled. %(num)d mail will not go out.", "Cancelled. %(num)d mails will not go out.", count),
         _report(public_id),

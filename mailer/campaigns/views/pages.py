@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mailer.accounts.queries import list_groups, list_staff
 from mailer.actions.queries import list_webhooks
-from mailer.campaigns import attach, audience, gather, queries, service
+from mailer.campaigns import attach, audience, composing, drafts, gather, queries, service
 from mailer.campaigns.queries import CampaignLine
 from mailer.campaigns.review import Facts, blockers, review
 from mailer.campaigns.views.forms import list_data_fields, overlay, read_data
@@ -43,7 +43,7 @@ def index() -> ResponseReturnValue:
     """List campaigns, newest first."""
     with app_context().read() as session:
         lines = queries.list_campaigns(session, before_id=page_key(), limit=PAGE_SIZE + 1)
-    return render_template("admin/campaigns/index.html", page=cut_page(lines, _key), EDITABLE=service.EDITABLE)
+    return render_template("admin/campaigns/index.html", page=cut_page(lines, _key), EDITABLE=drafts.EDITABLE)
 
 
 @pages.get("/new")
@@ -61,7 +61,7 @@ def create() -> ResponseReturnValue:
     segment = _first_segment(form_text("segment"))
     try:
         include = [segment.id] if segment else []
-        campaign = service.create_draft(app_context(), form_text("name"), include=include, by=who().id)
+        campaign = composing.create_draft(app_context(), form_text("name"), include=include, by=who().id)
     except MailerError as error:
         return page_with_problems("admin/campaigns/new.html", error, values=request.form, segment=segment)
     return redirect(_address(campaign.public_id, "setup"), code=303)
@@ -97,7 +97,7 @@ def edit(public_id: uuid.UUID, step: str) -> ResponseReturnValue:
     """Show a step of a draft; a campaign that has started shows its report instead."""
     with app_context().read() as session:
         campaign = queries.get_by_public_id(session, public_id)
-        if campaign.status not in service.EDITABLE:
+        if campaign.status not in drafts.EDITABLE:
             return redirect(url_for("report.show", public_id=public_id))
         return render_template(f"admin/campaigns/{step}.html", **_step_values(session, campaign, step))
 
@@ -111,7 +111,7 @@ def save(public_id: uuid.UUID, step: str) -> ResponseReturnValue:
         campaign = queries.get_by_public_id(session, public_id)
         try:
             changes, chosen = _read_step(session, campaign, step)
-            service.update_campaign(ctx, campaign.id, changes, **chosen)
+            composing.update_campaign(ctx, campaign.id, changes, **chosen)
         except MailerError as error:
             values = _step_values(session, campaign, step)
             return page_with_problems(f"admin/campaigns/{step}.html", error, **values)
@@ -167,7 +167,7 @@ def remove_file(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def duplicate(public_id: uuid.UUID) -> ResponseReturnValue:
     """Make a new draft like this one."""
-    copied = service.duplicate_campaign(app_context(), _id_of(public_id), by=who().id)
+    copied = composing.duplicate_campaign(app_context(), _id_of(public_id), by=who().id)
     return done(_("This is the copy."), _address(copied.public_id, "setup"))
 
 
@@ -175,7 +175,7 @@ def duplicate(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def delete(public_id: uuid.UUID) -> ResponseReturnValue:
     """Delete a draft."""
-    service.delete_draft(app_context(), _id_of(public_id), by=who().id)
+    composing.delete_draft(app_context(), _id_of(public_id), by=who().id)
     return done(_("The draft is deleted."), url_for("campaigns.index"))
 
 
