@@ -89,6 +89,12 @@ def ask(url: str, *, agent: str, method: str = "GET", form: dict[str, str] | Non
             return error.code
 
 
+def _fetch(url: str, *, agent: str, method: str = "GET") -> None:
+    """Ask for what a mail holds, if it is ours: a mail may have no pixel, and links that lead outside by themselves."""
+    if urlsplit(url).hostname in _LOOPBACK:
+        ask(url, agent=agent, method=method)
+
+
 @dataclass
 class Script:
     """Who does what, by address; drawn once, before anything is sent."""
@@ -134,24 +140,24 @@ def play(parts: Iterable[Callable[[], object]], told: Callable[[int], None]) -> 
 
 
 def open_mail(mail: ReceivedMail, number: int) -> None:
-    """Look at a mail: a browser, a phone, or Gmail's image proxy fetches the pixel."""
-    ask(mail.pixel, agent=(BROWSER, PHONE, GMAIL)[number % 3])
+    """Look at a mail: a browser, a phone, or Gmail's image proxy fetches the pixel, where there is one."""
+    _fetch(mail.pixel, agent=(BROWSER, PHONE, GMAIL)[number % 3])
 
 
 def prefetch(mail: ReceivedMail) -> None:
     """Apple's mail privacy fetches the pixel whether anybody looks or not: it proves nothing."""
-    ask(mail.pixel, agent=APPLE_PRIVACY)
+    _fetch(mail.pixel, agent=APPLE_PRIVACY)
 
 
 def click_programme(mail: ReceivedMail, text: str) -> None:
-    """Open the mail and follow a link that redirects."""
-    ask(mail.pixel, agent=BROWSER)
-    ask(mail.link(text), agent=BROWSER)
+    """Open the mail and follow a link that redirects; one that leads outside by itself is followed unseen."""
+    _fetch(mail.pixel, agent=BROWSER)
+    _fetch(mail.link(text), agent=BROWSER)
 
 
 def sign_up(mail: ReceivedMail, text: str) -> None:
     """Open the mail, follow the link that asks first, and press its button."""
-    ask(mail.pixel, agent=PHONE)
+    _fetch(mail.pixel, agent=PHONE)
     url = mail.link(text)
     ask(url, agent=PHONE)
     ask(url, agent=PHONE, form={"confirm": "yes"})
@@ -159,10 +165,9 @@ def sign_up(mail: ReceivedMail, text: str) -> None:
 
 def scan(mail: ReceivedMail) -> None:
     """A mail scanner fetches everything at once, by HEAD and by GET: pixel, links, unsubscribe page."""
-    ours = [url for _, url in mail.links if urlsplit(url).hostname in _LOOPBACK]
-    for url in (mail.pixel, *ours, mail.one_click):
-        ask(url, agent=SCANNER, method="HEAD")
-        ask(url, agent=SCANNER)
+    for url in (mail.pixel, *(url for _, url in mail.links), mail.one_click):
+        _fetch(url, agent=SCANNER, method="HEAD")
+        _fetch(url, agent=SCANNER)
 
 
 def scan_late(mail: ReceivedMail, text: str) -> None:

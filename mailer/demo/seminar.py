@@ -117,7 +117,10 @@ def schedule_invitation(stage: Stage) -> int:
 
 def cast(stage: Stage, campaign_id: int) -> Script:
     """Draw who does what, and tell the catcher how some mailboxes misbehave."""
-    script = readers.draw_script(service.list_sendable_emails(stage.ctx, campaign_id))
+    recipients = service.list_sendable_emails(stage.ctx, campaign_id)
+    script = readers.draw_script(recipients)
+    private = len(stage.plan.untracked.intersection(recipients))
+    stage.say(f"{private} of {len(recipients)} live where an open needs consent of its own: their mails carry no pixel")
     behaviors = {
         "refuse": script.refused,
         "bounce": script.bounced,
@@ -245,11 +248,11 @@ def remind_participants(stage: Stage) -> int:
 
 
 def open_reminders(stage: Stage, script: Script) -> int:
-    """Let every second participant open the reminder; return how many did."""
+    """Let every second participant open the reminder; return how many opens can be known."""
     mails = received(stage)
     time.sleep(HUMAN_AFTER_SECONDS)
     readers_of_it = script.joiners[::2]
     for number, email in enumerate(readers_of_it):
         readers.open_mail(mails[email], number)
     stage.wait("the hits of readers", lambda: _are_hits_in(stage))
-    return len(readers_of_it)
+    return len(set(readers_of_it) - stage.plan.untracked)

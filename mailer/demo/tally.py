@@ -1,6 +1,6 @@
 """What came of it: the figures of INTERFACES, counted from rows, and held against the script of the readers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -119,9 +119,15 @@ def compare(tally: Tally, plan: Plan, script: Script, *, opened_reminders: int, 
     return wrong
 
 
+def _tracked(plan: Plan, emails: Sequence[str]) -> int:
+    """Return how many of the readers can be seen to open a mail or to follow a link that only leads somewhere."""
+    return len(set(emails) - plan.untracked)
+
+
 def _expected(plan: Plan, script: Script, opened_reminders: int, quiet_tasks: int) -> Iterator[tuple[str, object]]:
     joined, refused = len(script.joiners), len(script.refused)
-    human = len(script.openers) + len(script.clickers) + joined
+    clickers, scanned = _tracked(plan, script.clickers), _tracked(plan, script.scanned)
+    human = _tracked(plan, script.openers) + clickers + _tracked(plan, script.joiners)
     yield "contacts", len(plan.people) + 5
     yield f"segment {DECISION_MAKERS}", len(plan.invited) + 5
     yield f"segment {PARTICIPANTS}", joined
@@ -130,8 +136,8 @@ def _expected(plan: Plan, script: Script, opened_reminders: int, quiet_tasks: in
     yield "failed", refused
     yield "unknown", 0
     yield "opens", human + opened_reminders
-    yield "clicks", len(script.clickers) + joined
-    yield "machine_opens", len(script.scanned)
+    yield "clicks", clickers + joined  # the link that signs up does something, so it stays everybody's own
+    yield "machine_opens", scanned
     yield "machine_clicks", len(script.scanned) + len(script.scanned_late)
     yield "hard_bounces", refused + len(script.bounced)
     yield "soft_bounces", len(script.soft)
