@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token for /metrics; empty: only this machine may read them."
     )
+    spool_limit_mb: int = Field(
+        2_048, ge=64, description="Most MB that a host's opens and clicks may take until they are in the database."
+    )
     timezone: str = Field("UTC", description="Zone of a new workspace, an IANA name.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 

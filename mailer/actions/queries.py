@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFoundError
@@ -16,7 +16,8 @@ from mailer.schema.contacts import Address, Contact
 from mailer.schema.content import LinkAction, TrackedLink
 from mailer.schema.segments import Segment
 
-STATES = ("pending", "done", "void", "refused", "failed")
+NOT_DONE = ("refused", "failed")
+"""States that are shown until somebody has them tried again or lets them be."""
 
 
 def list_webhooks(session: Session) -> Sequence[Webhook]:
@@ -126,30 +127,36 @@ def list_runs(
     session: Session, *, version_id: int, state: str = "", before_id: int | None = None, limit: int = 50
 ) -> list[RunLine]:
     """Return runs of the actions of a content version, newest first, in keyset pages."""
-    query = _runs().where(TrackedLink.content_version_id == version_id)
-    if state:
-        query = query.where(ActionRun.state == state)
-    if before_id is not None:
-        query = query.where(ActionRun.id < before_id)
-    return [_line(*row) for row in session.execute(query.order_by(ActionRun.id.desc()).limit(limit))]
+    of_state = [ActionRun.state == state] if state else []
+    return _list_page(
+        session, TrackedLink.content_version_id == version_id, *of_state, before_id=before_id, limit=limit
+    )
 
 
 def list_not_done(session: Session, *, before_id: int | None = None, limit: int = 50) -> list[RunLine]:
     """Return what was refused or failed, over all campaigns, newest first."""
-    query = _runs().where(ActionRun.state.in_(("refused", "failed")), ActionRun.note != "ended")
-    if before_id is not None:
-        query = query.where(ActionRun.id < before_id)
-    return [_line(*row) for row in session.execute(query.order_by(ActionRun.id.desc()).limit(limit))]
+    return _list_page(session, can_be_tried(), before_id=before_id, limit=limit)
 
 
-def _runs() -> Select[ActionRun, LinkAction, TrackedLink, Contact, str | None]:
-    return (
+def can_be_tried() -> ColumnElement[bool]:
+    """Return the condition that a run was not done and may be tried again; what has ended may not."""
+    return ActionRun.state.in_(NOT_DONE) & (ActionRun.note != "ended")
+
+
+def _list_page(session: Session, *conditions: ColumnElement[bool], before_id: int | None, limit: int) -> list[RunLine]:
+    query = (
         select(ActionRun, LinkAction, TrackedLink, Contact, Address.email)
         .join(LinkAction, LinkAction.id == ActionRun.link_action_id)
         .join(TrackedLink, TrackedLink.id == LinkAction.tracked_link_id)
         .join(Contact, Contact.id == ActionRun.contact_id)
         .outerjoin(Address, Address.id == Contact.address_id)
+        .where(*conditions)
+        .order_by(ActionRun.id.desc())
+        .limit(limit)
     )
+    if before_id is not None:
+        query = query.where(ActionRun.id < before_id)
+    return [_line(*row) for row in session.execute(query)]
 
 
 def _line(run: ActionRun, action: LinkAction, link: TrackedLink, contact: Contact, email: str | None) -> RunLine:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.actions.jobs import CALL_WEBHOOKS, RUN_DUE
+from mailer.actions.queries import NOT_DONE, can_be_tried
 from mailer.actions.verbs import Verb, perform_verb
 from mailer.clock import utc_now
 from mailer.context import Context
@@ -31,7 +32,6 @@ SLOW_KINDS = (ActionKind.WEBHOOK, ActionKind.SUBSCRIBE)
 """Kinds that wait longer: nobody could take them back."""
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720))
 """Between the tries of an action; after the last one it has failed."""
-SHOWN = ("refused", "failed")
 _PAGE = 200
 _NOTE = 200
 
@@ -191,7 +191,7 @@ def settle(ctx: Context, run_id: int, state: str, note: str) -> None:
             .where(ActionRun.id == run_id, ActionRun.state == "pending")
             .values(state=state, note=note[:_NOTE], done_at=utc_now(), attempts=ActionRun.attempts + 1)
         )
-    if state in SHOWN:
+    if state in NOT_DONE:
         log.warning("action_not_done", action_run_id=run_id, state=state)
 
 
@@ -214,7 +214,7 @@ def try_again(ctx: Context, run_ids: Sequence[int], *, by: int | None = None) ->
     with ctx.write() as session:
         again = session.scalars(
             update(ActionRun)
-            .where(ActionRun.id.in_(run_ids), ActionRun.state.in_(SHOWN), ActionRun.note != "ended")
+            .where(ActionRun.id.in_(run_ids), can_be_tried())
             .values(state="pending", attempts=0, due_at=utc_now(), done_at=None)
             .returning(ActionRun.id)
             .execution_options(synchronize_session=False)

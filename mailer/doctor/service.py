@@ -7,12 +7,14 @@ import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import redis
 from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from mailer.assets import static_dir, templates_dir
+from mailer.clock import utc_now
 from mailer.context import Context, make_context
 from mailer.delivery.backlog import Backlog, get_backlog
 from mailer.delivery.probe import probe_relay
@@ -24,9 +26,12 @@ from mailer.migrations.runner import current_revision, head_revision
 from mailer.schema.accounts import Staff
 from mailer.schema.workspace import Sender
 from mailer.settings import Settings
+from mailer.tracking.ingest import SpoolState, look_at_spool
 from mailer.workspace.queries import get_workspace
 
 LOW_DISK_BYTES = 500_000_000
+SPOOL_BEHIND_SECONDS = 300
+LOST_HITS_SHOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,24 @@ def _queue(backlog: Backlog) -> Finding:
     return Finding("queue", not backlog.is_stalled, what, mend if backlog.is_stalled else "")
 
 
+def _spool(state: SpoolState) -> Iterator[Finding]:
+    age = (utc_now() - state.oldest_at).total_seconds() if state.oldest_at else 0.0
+    is_behind = age > SPOOL_BEHIND_SECONDS
+    what = f"{state.waiting_bytes / 1e6:,.1f} MB of opens and clicks wait, the oldest for {age:,.0f} s"
+    mend = "start the ingest of this host: `mailer run ingest`, or `mailer up`" if is_behind else ""
+    yield Finding("tracking spool", not is_behind, what if state.oldest_at else "everything is taken in", mend)
+    if state.refused is not None:
+        last = f"the last on {state.refused.last_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding(
+            "lost hits", utc_now() - state.refused.last_at > LOST_HITS_SHOWN,
+            f"{state.refused.count:,} opens and clicks were not kept, {last}",
+            "the spool or the disk was full: look at the ingest and the disk, or raise MAILER_SPOOL_LIMIT_MB",
+        )  # fmt: skip
+    if state.damaged:
+        names = ", ".join(path.name for path in state.damaged)
+        yield Finding("damaged spool files", is_ok=False, what=names, mend="look at the disk; what was readable is in")
+
+
 def _workspace(ctx: Context) -> Iterator[Finding]:
     checks: tuple[tuple[str, type[Staff | Sender], str], ...] = (
         ("staff", Staff, "mailer users create EMAIL --role admin"),
@@ -156,6 +179,7 @@ def _workspace(ctx: Context) -> Iterator[Finding]:
             yield Finding(name, count > 0, f"{count}", "" if count else mend)
         workspace, backlog = get_workspace(session), get_backlog(session, ctx)
     yield _queue(backlog)
+    yield from _spool(look_at_spool(ctx))
     if workspace.stopped_at is not None:
         yield Finding(
             "stop everything", is_ok=False, what=f"marketing is held since {workspace.stopped_at:%Y-%m-%d %H:%M} UTC",

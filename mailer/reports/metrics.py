@@ -26,6 +26,7 @@ from mailer.schema.delivery import Sending
 from mailer.schema.reputation import Breaker, CanaryWatch
 from mailer.schema.transports import RelayState
 from mailer.statuses import BreakerState, HoldReason, SendingState
+from mailer.tracking.ingest import look_at_spool
 from mailer.workspace.queries import is_stopped
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,6 +77,7 @@ def collect_metrics(session: Session, ctx: Context) -> list[Family]:
         *_breakers(session),
         *_ways_out(session, now),
         *_ways_in(session, now),
+        *_spool(ctx, now),
         *_audience(session, now),
     ]
 
@@ -215,6 +217,16 @@ def _ways_in(session: Session, now: datetime) -> Iterator[Family]:
         age.add(_age(good, now), endpoint=endpoint.name)
     yield refused
     yield age
+
+
+def _spool(ctx: Context, now: datetime) -> Iterator[Family]:
+    """Of the host that answers: each web host has a spool of its own."""
+    state = look_at_spool(ctx)
+    lost = state.refused.count if state.refused else 0
+    yield _one("mailer_spool_bytes", "Opens and clicks of this host that wait to be taken in.", state.waiting_bytes)
+    yield _one("mailer_spool_age_seconds", "Since when the oldest of them waits.", _age(state.oldest_at, now) or 0)
+    yield _one("mailer_hits_lost", "Opens and clicks that this host could not keep, ever.", lost)
+    yield _one("mailer_spool_damaged_files", "Spool files that were set aside.", len(state.damaged))
 
 
 def _audience(session: Session, now: datetime) -> Iterator[Family]:

@@ -143,7 +143,7 @@ def build_endpoint(ctx: Context, behind: WsgiApp | None = None, *, durable: bool
     """Return the endpoint of this process, its link map polling; nothing is written before the first hit."""
     links = LinkMap(ctx)
     links.start()
-    spool = SpoolWriter(ctx.settings.spool_dir, durable=durable)
+    spool = SpoolWriter(ctx.settings.spool_dir, durable=durable, limit_bytes=ctx.settings.spool_limit_mb * 1_000_000)
     return TrackingEndpoint(
         ctx.keys, spool, links, behind=behind, recipient_of=lambda message_id: find_recipient(ctx, message_id)
     )

@@ -3,7 +3,11 @@
 import gc
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -11,8 +15,9 @@ from mailer.context import Context
 from mailer.errors import ConflictError
 from mailer.log import get_logger
 from mailer.tracking import service
+from mailer.tracking.queries import positions_of_host
 from mailer.tracking.records import DamagedRecordError, RawHit, iter_hits
-from mailer.tracking.spool import Segment, host_id, list_segments, only_reader
+from mailer.tracking.spool import Refused, Segment, find_refused, host_id, list_damaged, list_segments, only_reader
 
 log = get_logger("tracking")
 PAGE_HITS = 4_000
@@ -62,6 +67,34 @@ def _read_page(segment: Segment, offset: int, limit: int) -> tuple[list[RawHit],
         if not hits:
             raise
     return (hits, offset + end) if hits else None
+
+
+@dataclass(frozen=True)
+class SpoolState:
+    """How far behind the ingest of this host is: bytes that wait, since when the oldest hit does, what was lost."""
+
+    waiting_bytes: int
+    oldest_at: datetime | None
+    refused: Refused | None
+    damaged: Sequence[Path]
+
+
+def look_at_spool(ctx: Context) -> SpoolState:
+    """Return how far behind the ingest of this host is."""
+    folder = ctx.settings.spool_dir
+    if not folder.is_dir():
+        return SpoolState(0, None, None, [])
+    with ctx.read() as session:
+        positions = positions_of_host(session, host_id(folder))
+    waiting, times = 0, []
+    for segment in list_segments(folder):
+        offset = positions.get(segment.name, 0)
+        with suppress(FileNotFoundError, DamagedRecordError):  # read to its end meanwhile; or set aside in a moment
+            waiting += segment.path.stat().st_size - offset
+            first = next(iter_hits(segment.read(offset)), None)
+            times += [first[0].at] if first else []
+    oldest_at = datetime.fromtimestamp(min(times), UTC) if times else None
+    return SpoolState(waiting, oldest_at, find_refused(folder), list_damaged(folder))
 
 
 def run_ingest(ctx: Context, *, ready: Callable[[], None] | None = None) -> None:

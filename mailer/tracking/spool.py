@@ -2,7 +2,8 @@
 
 A writer (one a web process) appends to a segment of its own and holds a lock on it; many threads share one fdatasync.
 The ingest process reads segments behind the writers and removes those that are read and whose writer is gone. A torn
-tail, left by a killed writer, is nobody's hit: its request was never answered.
+tail, left by a killed writer, is nobody's hit: its request was never answered. A spool has a limit, so that an ingest
+that stands still costs hits and not the disk; what could not be kept is counted in a file, for the operator to see.
 """
 
 import errno
@@ -12,14 +13,19 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mailer.errors import ConflictError
 
 SEGMENT_BYTES = 32 * 1024 * 1024
+LIMIT_BYTES = 2 * 1024**3
 _SUFFIX = ".hits"
+_REFUSED = "refused"
+_REFUSED_DIGITS = 20
+_LOOK_AGAIN = 1.0
 _READ_BYTES = 1024 * 1024
 
 
@@ -42,10 +48,19 @@ class SpoolWriter:
     meanwhile the next. (A plain lock around the sync makes groups of two instead of twenty.)
     """
 
-    def __init__(self, folder: Path, *, durable: bool = True, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = True,
+        segment_bytes: int = SEGMENT_BYTES,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
         self._folder = folder
         self._durable = durable
         self._segment_bytes = segment_bytes
+        self._limit_bytes = limit_bytes
+        self._full_until = 0.0
         self._lock = threading.Lock()
         self._file = -1
         self._pid = 0
@@ -57,8 +72,15 @@ class SpoolWriter:
         """Write one record.
 
         Raises:
-            OSError: it could not be kept (a full disk); what was half written is taken back.
+            OSError: it could not be kept (a full disk or spool), and was counted; what was half written is taken back.
         """
+        try:
+            self._append(record)
+        except OSError:
+            _count_refused(self._folder)
+            raise
+
+    def _append(self, record: bytes) -> None:
         turn = None
         with self._lock:
             if self._pid != os.getpid() or self._size >= self._segment_bytes:
@@ -120,6 +142,7 @@ class SpoolWriter:
             os.close(self._file)
         self._file, self._pid = -1, 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._check_limit()
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}{_SUFFIX}"
         # Born under another name, so that a reader never sees it without its lock.
         draft = self._folder / f".{name}"
@@ -128,6 +151,14 @@ class SpoolWriter:
         draft.rename(self._folder / name)
         _sync_folder(self._folder)
         self._size, self._pid = 0, os.getpid()
+
+    def _check_limit(self) -> None:
+        """Refuse another segment where those there take all that may be taken; looked at once a second then."""
+        now = time.monotonic()
+        if now >= self._full_until and spool_bytes(self._folder) + self._segment_bytes > self._limit_bytes:
+            self._full_until = now + _LOOK_AGAIN
+        if now < self._full_until:
+            raise OSError(errno.EDQUOT, "the spool is full")
 
     def close(self) -> None:
         """Sync and let the segment go."""
@@ -179,6 +210,50 @@ def list_segments(folder: Path) -> list[Segment]:
     """Return the segments of this host, oldest first."""
     paths = (path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
     return [Segment(path) for path in sorted(paths)]
+
+
+def spool_bytes(folder: Path) -> int:
+    """Return how many bytes the segments of this host take, read or not."""
+    total = 0
+    for segment in list_segments(folder):
+        with suppress(FileNotFoundError):  # read to its end meanwhile
+            total += segment.path.stat().st_size
+    return total
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Hits that could not be kept on this host, ever, and when the last was."""
+
+    count: int
+    last_at: datetime
+
+
+def _count_refused(folder: Path) -> None:
+    """Count one more in place: a file as long as ever needs no room on a full disk."""
+    with suppress(OSError):
+        file = os.open(folder / _REFUSED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            count = int(os.pread(file, _REFUSED_DIGITS, 0) or 0) + 1
+            os.pwrite(file, f"{count:0{_REFUSED_DIGITS}d}".encode(), 0)
+        finally:
+            os.close(file)
+
+
+def find_refused(folder: Path) -> Refused | None:
+    """Return what could not be kept; None where everything was."""
+    path = folder / _REFUSED
+    try:
+        count, at = int(path.read_text(encoding="ascii") or 0), path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return Refused(count, datetime.fromtimestamp(at, UTC)) if count else None
+
+
+def list_damaged(folder: Path) -> list[Path]:
+    """Return the files that were set aside."""
+    return sorted(folder.glob("*.damaged"))
 
 
 def host_id(folder: Path) -> str:

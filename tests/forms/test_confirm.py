@@ -6,27 +6,30 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from mailer import tokens
+from mailer.actions import verbs
+from mailer.actions.verbs import Verb
 from mailer.addresses import hash_address
 from mailer.consent import service as consent
 from mailer.consent.queries import get_permission, list_active_suppressions, list_ledger
 from mailer.consent.service import Cause
 from mailer.context import Context
 from mailer.delivery.loop import send_due
-from mailer.errors import InputError
+from mailer.errors import ConflictError, InputError
 from mailer.forms import service
 from mailer.forms.confirm import Standing, confirm
 from mailer.forms.spec import build_form_file
 from mailer.forms.submit import Visitor
 from mailer.schema.consent import ConsentEvidence, Subscription
-from mailer.schema.contacts import Address
+from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message
 from mailer.schema.followups import FollowUp
 from mailer.schema.forms import Form, SignUp, SignUpAddress
 from mailer.schema.segments import SegmentMember
 from mailer.segments.service import create_static
-from mailer.statuses import Permission, SuppressionReason
+from mailer.statuses import ActionKind, Permission, SuppressionReason
 from mailer.workspace.service import open_workspace
 from tests.support.forms import (
     WORDING,
@@ -333,6 +336,23 @@ def test_an_action_that_cannot_be_done_costs_nobody_their_sign_up(ctx: Context) 
 
     assert len(find_people(ctx, email)) == 1
     assert "no such segment" in read_row(ctx, row).note
+
+
+def test_an_action_that_fails_half_way_leaves_nothing_behind(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_half_way(session: Session, _ctx: Context, _verb: Verb, contact_id: int) -> None:
+        session.get_one(Contact, contact_id).title = "half done"
+        session.flush()
+        raise ConflictError("the other half cannot be done")
+
+    monkeypatch.setitem(verbs._VERBS, ActionKind.FOLLOW_UP, fail_half_way)
+    form = make_form(ctx, actions=[{"follow_up": {"title": "Call"}}])
+    row = mail_to(ctx, form, email := new_person())
+
+    assert press(ctx, row) is Standing.DONE
+
+    (contact,) = find_people(ctx, email)
+    assert contact.title == ""
+    assert "the other half" in read_row(ctx, row).note
 
 
 def test_a_confirmed_person_is_sent_on_to_the_marketer_s_page(ctx: Context, client: FlaskClient) -> None:

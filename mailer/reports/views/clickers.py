@@ -11,12 +11,13 @@ from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from mailer.actions.clickers import add_clickers
-from mailer.actions.queries import STATES, RunLine, count_outcomes, list_actions, list_runs, load_names
+from mailer.actions.queries import RunLine, count_outcomes, list_actions, list_runs, load_names
 from mailer.actions.service import try_again
 from mailer.campaigns.queries import get_by_public_id
 from mailer.delivery.queries import get_sending
 from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.reports.clickers import ClickLine, Key, get_link, list_clicks
+from mailer.schema.actions import ACTION_RUN_STATES
 from mailer.schema.campaigns import Campaign
 from mailer.schema.content import TrackedLink
 from mailer.schema.delivery import Sending
@@ -72,7 +73,7 @@ def to_segment(public_id: uuid.UUID, ordinal: int) -> ResponseReturnValue:
 def actions(public_id: uuid.UUID) -> ResponseReturnValue:
     """List what clicks set off, with its outcome, by `?state=`."""
     state = request.args.get("state", "")
-    state = state if state in STATES else ""
+    state = state if state in ACTION_RUN_STATES else ""
     with app_context().read() as session:
         campaign, sending = _sent(session, public_id)
         version_id = sending.content_version_id
@@ -82,7 +83,7 @@ def actions(public_id: uuid.UUID) -> ResponseReturnValue:
             campaign=campaign,
             page=cut_page(lines, _run_key),
             state=state,
-            states=STATES,
+            states=ACTION_RUN_STATES,
             names=load_names(session, list_actions(session, version_id)),
         )
 
@@ -134,7 +135,7 @@ def _outcomes(session: Session, link: TrackedLink) -> list[dict[str, Any]]:
             "kind": one.kind,
             "what": names.of(one.params),
             "ends_at": one.ends_at,
-            "counts": {state: counts.get((one.id, state), 0) for state in STATES},
+            "counts": {state: counts.get((one.id, state), 0) for state in ACTION_RUN_STATES},
         }
         for one in found
     ]
