@@ -171,6 +171,8 @@ class ConsentMachine(RuleBasedStateMachine):
                 self.send(about)
             with self.ctx.read() as session:
                 assert list_differences(session) == []
+            with self.ctx.write() as session:  # so that the next run's people choose among its own topics
+                session.execute(update(Topic).where(Topic.id.in_(self.topics)).values(archived_at=utc_now()))
 
     def token(self, number: int, about: int | None) -> str:
         return tokens.manage_token(self.ctx.keys, self.contacts[number], 0 if about is None else self.topics[about], 0)
