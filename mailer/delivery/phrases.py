@@ -20,7 +20,8 @@ _MIN_KEY, _GRAM = 2, 3
 
 def _plain_letters() -> dict[int, str]:
     """Return Latin letters without their accents, and nothing for accents that stand alone."""
-    plain = dict.fromkeys(range(0x300, 0x370), "") | str.maketrans("øłđıħ", "oldih")
+    plain = dict.fromkeys(range(0x300, 0x370), "")
+    plain.update({ord("ø"): "o", ord("ł"): "l", ord("đ"): "d", 0x131: "i", ord("ħ"): "h"})
     for sign in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
         base = unicodedata.normalize("NFD", chr(sign))[0]
         if base.isascii():

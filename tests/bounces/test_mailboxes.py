@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.bounces import mailboxes, service
-from mailer.bounces.imap import Account, MailboxError, open_mailbox, quote
+from mailer.bounces.imap import Account, Mail, Mailbox, MailboxError, open_mailbox, quote
 from mailer.bounces.mailboxes import MailboxValues
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError
+from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.bounces import BounceMailbox, BounceReport
 from tests.bounces.test_classify import dsn
 from tests.bounces.test_service import HARD, events, make_message, verp
@@ -147,6 +147,43 @@ def test_a_mailbox_that_is_leased_is_left_alone(ctx: Context, imap: ImapServer) 
 
     with pytest.raises(ConflictError):
         mailboxes.poll_now(ctx, row.public_id)
+
+
+@on_one_engine
+def test_a_mailbox_stays_leased_while_it_is_read_however_long_that_takes(
+    ctx: Context, imap: ImapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each group: nobody else may read it, and what is left of the lease does not shrink to nothing."""
+    imap.add(*(report(number) for number in range(21)))
+    row = add(ctx, imap)
+    read, left = Mailbox.fetch, []
+
+    def read_slowly(mailbox: Mailbox, uids: list[int]) -> Iterator[Mail]:
+        with pytest.raises(ConflictError):
+            mailboxes.poll_now(ctx, row.public_id)
+        with ctx.write() as session:
+            left.append(session.scalars(select(BounceMailbox.leased_until)).one())
+            session.execute(update(BounceMailbox).values(leased_until=utc_now() + timedelta(seconds=1)))
+        return read(mailbox, uids)
+
+    monkeypatch.setattr("mailer.bounces.imap.Mailbox.fetch", read_slowly)
+    assert mailboxes.poll_now(ctx, row.public_id) == 21
+
+    assert len(left) == 2
+    assert all(until is not None and until > utc_now() + timedelta(seconds=90) for until in left)
+
+
+@on_one_engine
+def test_a_mailbox_that_is_switched_off_or_gone_is_left_alone(ctx: Context, imap: ImapServer) -> None:
+    imap.add(report(1))
+    off, gone = add(ctx, imap), add(ctx, imap, move_to="Read")
+    mailboxes.enable_mailbox(ctx, off.public_id, is_enabled=False)
+    mailboxes.archive_mailbox(ctx, gone.public_id)
+
+    assert mailboxes.poll_mailboxes(ctx) == {}
+    with pytest.raises(NotFoundError):
+        mailboxes.poll_now(ctx, gone.public_id)
+    assert count_reports(ctx) == 0
 
 
 @on_one_engine

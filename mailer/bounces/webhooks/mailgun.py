@@ -1,11 +1,12 @@
 """Mailgun: JSON with `event-data`, and the form fields of its older webhooks."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from mailer.bounces.webhooks.call import Call, is_form, read_form, read_json
 from mailer.bounces.webhooks.event import Reported, address, bounced, mapping, moment, text
-from mailer.bounces.webhooks.proof import Door, verify_hmac
+from mailer.bounces.webhooks.proof import Door, distrust, verify_hmac
 from mailer.statuses import ProviderEvent
 
 _WORDS = {
@@ -70,9 +71,18 @@ def _read_fields(fields: Mapping[str, str]) -> Reported:
     )
 
 
+_TOLERANCE = timedelta(days=3)
+
+
 def verify(call: Call, door: Door) -> None:
-    """HMAC-SHA256 over timestamp and token; the body is not signed, so a token counts once (`find_nonce`)."""
+    """HMAC-SHA256 over timestamp and token; the body is not signed, so a token counts once (`find_nonce`).
+
+    Mailgun repeats a call for eight hours. Tokens are known for longer than one is good for.
+    """
     stamp, token, signature = _signature(call)
+    sent = moment(stamp)
+    if sent is None or abs(door.now - sent) > _TOLERANCE:
+        raise distrust("the call is too old, or has no time")
     verify_hmac(signature, door.key.encode(), f"{stamp}{token}".encode())
 
 
