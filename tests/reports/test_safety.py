@@ -174,6 +174,32 @@ def test_the_newest_figure_of_google_counts_and_for_thirty_days_only(alive: Cont
     assert "old.example.com" not in metric
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_may_not_see_reports_is_shown_no_way_to_them(alive: Context) -> None:
+    with alive.write() as session:
+        make_staff(session, email="sal@example.com", role=Role.SALES, password_hash=_hashed(),
+                   must_change_password=False)  # fmt: skip
+    _, seen_by_admin = open_page(alive, "/deliverability")
+    client, seen_by_sales = open_page(alive, "/deliverability", "sal@example.com")
+
+    assert 'href="/bounces"' in seen_by_admin
+    assert 'href="/bounces' not in seen_by_sales
+    assert client.get("/bounces").status_code == 403
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_recipient_who_was_erased_is_called_so(alive: Context) -> None:
+    sending_id = make_sent(alive, 2)
+    add_campaign(alive, sending_id)
+    with alive.read() as session:
+        public_id = session.scalars(select(Campaign.public_id)).one()
+
+    _, page = open_page(alive, f"/campaigns/{public_id}/messages")
+
+    assert page.count("<td>erased</td>") == 2
+    assert "None" not in page
+
+
 def test_the_days_add_up_to_the_month(alive: Context) -> None:
     make_sent(alive, 20, hard=1)
     make_sent(alive, 30, ago=timedelta(days=3))
