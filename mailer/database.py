@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -163,6 +164,11 @@ def _turn(lock: threading.Lock) -> Iterator[None]:
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
     """Run `callback` after this transaction committed; never where it did not."""
     session.info.setdefault(_AFTER_COMMIT, []).append(callback)
+
+
+def insert_into(session: Session, table: type[DeclarativeBase]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that knows ON CONFLICT, in the words of the session's engine."""
+    return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def any_row(table: type[DeclarativeBase], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.probe import probe_relay
 from mailer.delivery.relays import HOLD_AFTER, decide_rest
@@ -80,9 +80,8 @@ def note_success(session: Session, ctx: Context, key: str) -> None:
 
 
 def _state(session: Session, key: str) -> RelayState:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     row = {"key": key, "failures": 0, "last_error": ""}
-    session.execute(dialect.insert(RelayState).values(row).on_conflict_do_nothing())
+    session.execute(insert_into(session, RelayState).values(row).on_conflict_do_nothing())
     return session.get_one(RelayState, key, with_for_update=True, populate_existing=True)
 
 

@@ -12,6 +12,7 @@ from mailer.addresses import hash_address
 from mailer.consent import service as consent
 from mailer.consent.service import Cause
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.delivery import soft_bounces
 from mailer.delivery.claim import build_batch_row
 from mailer.delivery.events import DeliveryEvent
@@ -19,7 +20,6 @@ from mailer.delivery.jobs import SEND_DUE
 from mailer.delivery.sendings import lock_sending
 from mailer.delivery.states import Fact, next_status, states_before
 from mailer.errors import ConflictError
-from mailer.schema.base import Base
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Engagement, Event, Message, SendBatch, Sending
 from mailer.segments.chosen import is_among
@@ -52,7 +52,7 @@ def add_messages_from(session: Session, rows: Select[Any], *, may_repeat: bool) 
     With `may_repeat` one that is there already is left alone, which costs a third more; without, it is an error.
     """
     columns = [str(column.key) for column in rows.selected_columns]
-    insert_rows = _insert_ignoring(session, Message) if may_repeat else _insert(session, Message)
+    insert_rows = _insert_ignoring(session, Message) if may_repeat else insert_into(session, Message)
     session.execute(insert_rows.from_select(columns, rows))
 
 
@@ -160,15 +160,7 @@ def _event_row(event: DeliveryEvent, message: Message) -> dict[str, object]:
 
 def _insert_ignoring(session: Session, table: type[Event] | type[Message]) -> Insert:
     """INSERT … ON CONFLICT DO NOTHING."""
-    insert_row: Insert = _insert(session, table)
-    return insert_row.on_conflict_do_nothing()
-
-
-def _insert(session: Session, table: type[Base]) -> Insert:
-    """An INSERT that knows ON CONFLICT, in the words of the session's engine."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return insert_into(session, table).on_conflict_do_nothing()
 
 
 def _apply(session: Session, event: DeliveryEvent, message: Message) -> None:
@@ -203,7 +195,7 @@ def _note_engagement(session: Session, events: Iterable[DeliveryEvent], messages
         row |= {column: event.at if row[column] is None else max(row[column], event.at) for column in columns}
     if not rows:
         return
-    statement = _insert(session, Engagement)
+    statement = insert_into(session, Engagement)
     newest = {name: _newest(getattr(Engagement, name), statement.excluded[name]) for name in _LAST}
     statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=newest)
     session.connection().execute(statement, [rows[contact_id] for contact_id in sorted(rows)])
@@ -273,7 +265,7 @@ def _recompute_engagement(session: Session, contact_ids: Sequence[int]) -> None:
         newest(EventKind.OPEN, human),
         newest(EventKind.CLICK, human),
     ).where(is_among(session, Contact.id, contact_ids))
-    statement = _insert(session, Engagement).from_select(["contact_id", *_LAST], values)
+    statement = insert_into(session, Engagement).from_select(["contact_id", *_LAST], values)
     written = {name: statement.excluded[name] for name in _LAST}
     session.execute(statement.on_conflict_do_update(index_elements=["contact_id"], set_=written))
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.database import insert_into
 from mailer.errors import ConflictError, InputError
 from mailer.followups.rules import find_rules
 from mailer.schema.accounts import Staff
@@ -78,9 +78,8 @@ def deal(session: Session, group: str, count: int) -> list[int]:
     ).all()
     if not members or not count:
         return []
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     first = {"group_name": group, "staff_id": members[-1]}
-    session.execute(dialect.insert(FollowUpTurn).on_conflict_do_nothing(), first)
+    session.execute(insert_into(session, FollowUpTurn).on_conflict_do_nothing(), first)
     turn = session.scalars(select(FollowUpTurn).where(FollowUpTurn.group_name == group).with_for_update()).one()
     later = [number for number in members if number > turn.staff_id]
     order = [*later, *members[: len(members) - len(later)]]

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.errors import InputError, NotFoundError, Problem
 from mailer.followups.assignment import assign_owners
 from mailer.followups.rules import Rules, save_rules
@@ -92,9 +92,8 @@ def _create(
     ]
     if not rows:
         return []
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    added = session.scalars(dialect.insert(FollowUp).on_conflict_do_nothing().returning(FollowUp.contact_id), rows)
-    return list(added.all())
+    new = insert_into(session, FollowUp).on_conflict_do_nothing().returning(FollowUp.contact_id)
+    return list(session.scalars(new, rows).all())
 
 
 def withdraw(session: Session, contact_ids: Sequence[int], source: str) -> list[int]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.consent.lifting import may_lift
+from mailer.database import insert_into
 from mailer.schema.consent import Consent, Subscription, Suppression
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Event
@@ -96,9 +96,8 @@ def claim_mail(session: Session, address_hash: bytes, now: datetime) -> bool:
 
     One statement looks and counts, so that two workers never both send the last one.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     first = {"address_hash": address_hash, "mails": 0, "last_mail_at": now - MAIL_GAP}
-    session.execute(dialect.insert(SignUpAddress).values(first).on_conflict_do_nothing())
+    session.execute(insert_into(session, SignUpAddress).values(first).on_conflict_do_nothing())
     claimed = session.execute(
         update(SignUpAddress)
         .where(

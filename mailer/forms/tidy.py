@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.delivery.forget import forget_recipients
 from mailer.forms.limits import collect_refusals
 from mailer.log import get_logger
@@ -108,8 +108,7 @@ def _add_refusals(session: Session, counts: Mapping[tuple[int, date, str], int])
     ]
     if not rows:
         return
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(FormRefusal)
+    statement = insert_into(session, FormRefusal)
     total = {"count": FormRefusal.count + statement.excluded.count}
     session.connection().execute(
         statement.on_conflict_do_update(index_elements=["form_id", "day", "reason"], set_=total), rows

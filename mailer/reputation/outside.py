@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.errors import InputError, Problem
 from mailer.schema.reputation import OutsideFigure
 
@@ -169,12 +169,11 @@ def record_figures(ctx: Context, figures: Sequence[Figures], *, by: int | None =
 
 
 def _write(session: Session, one: Figures, by: int | None) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {
         "spam_rate": one.spam_rate,
         "domain_reputation": one.domain_reputation,
         "by_staff_id": by,
         "at": utc_now(),
     }
-    statement = dialect.insert(OutsideFigure).values(source=POSTMASTER, domain=one.domain, day=one.day, **values)
+    statement = insert_into(session, OutsideFigure).values(source=POSTMASTER, domain=one.domain, day=one.day, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["source", "domain", "day"], set_=values))

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.log import get_logger
@@ -183,9 +183,8 @@ def _figures(verdict: Verdict) -> dict[str, object]:
 
 def _lock_breaker(session: Session, scope: str, key: str) -> Breaker:
     """Return the row of a breaker, made where there is none, locked for this transaction."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {"scope": scope, "scope_key": key, "state": BreakerState.OK.value, "note": "", "figures": {}}
-    new = dialect.insert(Breaker).values(**values, changed_at=utc_now()).on_conflict_do_nothing()
+    new = insert_into(session, Breaker).values(**values, changed_at=utc_now()).on_conflict_do_nothing()
     session.execute(new)
     mine = select(Breaker).where(Breaker.scope == scope, Breaker.scope_key == key)
     return session.scalars(mine.with_for_update().execution_options(populate_existing=True)).one()

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.delivery import sendings
 from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError
@@ -101,8 +101,7 @@ def _begin(ctx: Context, sending: Sending, out_at: datetime | None) -> None:
     seconds = float((sending.canary or {}).get("watch_seconds", 0))
     until = out_at + timedelta(seconds=seconds) if out_at else None
     with ctx.write() as session:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        new = dialect.insert(CanaryWatch).values(sending_id=sending.id, state="filling", note="")
+        new = insert_into(session, CanaryWatch).values(sending_id=sending.id, state="filling", note="")
         session.execute(new.on_conflict_do_nothing())
         watch = session.get_one(CanaryWatch, sending.id, with_for_update=True, populate_existing=True)
         if out_at is None or watch.state != "filling":
