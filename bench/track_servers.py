@@ -1,6 +1,6 @@
 """The servers that `bench.track` measures: our endpoint, and a Flask route with an INSERT as the plain way.
 
-`python -m bench.track_servers MODE PORT` with MODE durable, buffered or plain; settings come from MAILER_*.
+`python -m bench.track_servers MODE PORT` with MODE ours or plain; settings come from MAILER_*.
 """
 
 import sys
@@ -17,24 +17,20 @@ from mailer.context import make_context
 from mailer.jobs import SilentBell
 from mailer.schema.content import TrackedLink
 from mailer.settings import load_settings
+from mailer.supervisor.parts.track import THREADS
 from mailer.tracking.endpoint import PIXEL, TrackingEndpoint, build_endpoint
 
-THREADS = 32
+PLAIN_THREADS = THREADS[True]
 
 
-def durable() -> TrackingEndpoint:
-    """Our endpoint with a group fdatasync before each answer."""
+def ours() -> TrackingEndpoint:
+    """Our endpoint, alone."""
     return build_endpoint(make_context(load_settings(), bell=SilentBell()))
-
-
-def buffered() -> TrackingEndpoint:
-    """Our endpoint with an append that the operating system writes when it likes."""
-    return build_endpoint(make_context(load_settings(), bell=SilentBell()), durable=False)
 
 
 def plain() -> Flask:
     """A route as most would write it: verify, INSERT, commit, answer."""
-    ctx = make_context(load_settings(), bell=SilentBell(), pool_size=THREADS)
+    ctx = make_context(load_settings(), bell=SilentBell(), pool_size=PLAIN_THREADS)
     app = Flask(__name__)
     insert = text(
         "INSERT INTO hit (message_id, kind, link, method, at, ip, user_agent, class, reason)"
@@ -68,13 +64,14 @@ def plain() -> Flask:
 
 def serve(mode: str, port: int) -> None:
     """Serve until killed."""
+    threads = THREADS[load_settings().tracking_durable]
     Server(
         f"bench.track_servers:{mode}",
         address="127.0.0.1",
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         backlog=1024,
         factory=True,
         log_access=False,

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token for /metrics; empty: only this machine may read them."
     )
+    tracking_durable: bool = Field(
+        default=True,
+        description="Answer an open or a click once it is on the disk; false: once it is handed to the system.",
+    )
     spool_limit_mb: int = Field(
         2_048, ge=64, description="Most MB that a host's opens and clicks may take until they are in the database."
     )

@@ -7,6 +7,8 @@ from mailer.settings import Settings
 from mailer.supervisor.parts.asked import Asked
 
 ORDER = ("valkey", "catcher", "listen", "web", "ingest", "send", "work", "beat")
+ALONE = ("track",)
+"""What `mailer up` does not start: the embedded web process tracks, too."""
 _CELERY = ("send", "work", "beat")
 
 

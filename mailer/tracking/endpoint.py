@@ -139,11 +139,12 @@ class TrackingEndpoint:
         return True
 
 
-def build_endpoint(ctx: Context, behind: WsgiApp | None = None, *, durable: bool = True) -> TrackingEndpoint:
+def build_endpoint(ctx: Context, behind: WsgiApp | None = None) -> TrackingEndpoint:
     """Return the endpoint of this process, its link map polling; nothing is written before the first hit."""
-    links = LinkMap(ctx)
+    links, settings = LinkMap(ctx), ctx.settings
     links.start()
-    spool = SpoolWriter(ctx.settings.spool_dir, durable=durable, limit_bytes=ctx.settings.spool_limit_mb * 1_000_000)
+    limit_bytes = settings.spool_limit_mb * 1_000_000
+    spool = SpoolWriter(settings.spool_dir, durable=settings.tracking_durable, limit_bytes=limit_bytes)
     return TrackingEndpoint(
         ctx.keys, spool, links, behind=behind, recipient_of=lambda message_id: find_recipient(ctx, message_id)
     )
