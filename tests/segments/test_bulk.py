@@ -1,80 +1,26 @@
-"""Bulk tasks on the members of a segment: once for each contact, whatever dies, and back where that is possible."""
+"""What each kind of bulk task does to the members of a segment, and how it is taken back."""
 
-import io
-import threading
-import zipfile
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from openpyxl import load_workbook
 from sqlalchemy import func, select, update
 
 from mailer.clock import utc_now
 from mailer.contacts.service import create_field
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError, NotAllowedError
+from mailer.errors import InputError, NotAllowedError
 from mailer.followups import service as followups
-from mailer.schema.accounts import AuditEvent
 from mailer.schema.contacts import Contact, ContactTag, Tag
 from mailer.schema.followups import FollowUp
-from mailer.schema.segments import BulkMember, BulkTask, Segment, SegmentEvent, SegmentMember
-from mailer.segments import members, removal, service, sheet
+from mailer.schema.segments import BulkTask, Segment, SegmentEvent, SegmentMember
+from mailer.segments import members, service
 from mailer.segments.bulk import run as engine
-from mailer.segments.bulk.queries import count_skipped, list_bulk_members
-from mailer.segments.bulk.run import forget_old, run, run_due
-from mailer.segments.bulk.service import cancel_bulk_task, start_bulk_task, undo_bulk_task, why_not_undo
-from mailer.segments.export import export_csv, export_workbook
+from mailer.segments.bulk.queries import count_skipped
+from mailer.segments.bulk.service import start_bulk_task
 from mailer.segments.history.watch import watch
 from mailer.statuses import BulkKind, BulkStatus, FieldType, Role
-from tests.support.make import make_company, make_contact, make_staff, make_workspace
-
-
-@pytest.fixture
-def people(ctx: Context) -> list[int]:
-    with ctx.write() as session:
-        make_workspace(session)
-        make_staff(session, email="boss@example.com", role="admin")
-        return [make_contact(session, city="Oslo" if at % 2 else "").id for at in range(9)]
-
-
-@pytest.fixture
-def everybody(ctx: Context, people: list[int]) -> Segment:
-    rule = {"version": 1, "all": [{"field": "created_at", "op": "after", "value": "2000-01-01"}]}
-    return service.create_dynamic(ctx, "Everybody", rule)
-
-
-def do(ctx: Context, segment: Segment, kind: BulkKind, **params: Any) -> BulkTask:
-    task = start_bulk_task(ctx, segment.id, kind, params)
-    run_due(ctx)
-    return fresh(ctx, task)
-
-
-def fresh(ctx: Context, task: BulkTask) -> BulkTask:
-    with ctx.read() as session:
-        return session.get_one(BulkTask, task.id)
-
-
-def counts(task: BulkTask) -> tuple[str, int, int, int, int]:
-    return task.status, task.total, task.changed_count, task.unchanged_count, task.skipped_count
-
-
-def tagged(ctx: Context, name: str) -> set[int]:
-    with ctx.read() as session:
-        query = select(ContactTag.contact_id).join(Tag, Tag.id == ContactTag.tag_id).where(Tag.name == name)
-        return set(session.scalars(query))
-
-
-def cities(ctx: Context) -> list[str]:
-    with ctx.read() as session:
-        return list(session.scalars(select(Contact.city).order_by(Contact.id)))
-
-
-def undo(ctx: Context, task: BulkTask) -> BulkTask:
-    undo_bulk_task(ctx, task.public_id)
-    run_due(ctx)
-    return fresh(ctx, task)
+from tests.segments.tasks import cities, counts, do, tagged, undo
+from tests.support.make import make_company, make_contact, make_staff
 
 
 def test_tag_is_added_and_taken_back_from_those_who_got_it(ctx: Context, people: list[int], everybody: Segment) -> None:
@@ -326,216 +272,3 @@ def test_rights_go_by_role(ctx: Context, everybody: Segment) -> None:
             continue
         with pytest.raises(NotAllowedError):
             start_bulk_task(ctx, everybody.id, kind, params, role=role)
-
-
-def test_members_are_fixed_at_the_start(ctx: Context, people: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Setting the field that the rule asks about does not cut the task short, and who joins later is left alone."""
-    monkeypatch.setattr(engine, "CHUNK", 2)
-    rule = {"version": 1, "all": [{"field": "city", "op": "equals", "value": "Oslo"}]}
-    segment = service.create_dynamic(ctx, "Oslo", rule)
-    task = start_bulk_task(ctx, segment.id, BulkKind.SET_FIELD, {"field": "city", "value": "Bergen"})
-    run(ctx, task.id, seconds=-1)
-    with ctx.write() as session:
-        session.execute(update(Contact).where(Contact.id == people[8]).values(city="Oslo"))
-
-    run_due(ctx)
-
-    assert fresh(ctx, task).changed_count == 4
-    assert cities(ctx) == ["", "Bergen", "", "Bergen", "", "Bergen", "", "Bergen", "Oslo"]
-
-
-def test_contact_archived_meanwhile_is_skipped(ctx: Context, people: list[int], everybody: Segment) -> None:
-    task = start_bulk_task(ctx, everybody.id, BulkKind.ADD_TAG, {"tag": "fair"})
-    run(ctx, task.id, seconds=-1)
-    with ctx.write() as session:
-        session.execute(update(Contact).where(Contact.id == people[4]).values(archived_at=utc_now()))
-
-    run_due(ctx)
-
-    assert counts(fresh(ctx, task)) == ("finished", 9, 8, 0, 1)
-    assert people[4] not in tagged(ctx, "fair")
-    with ctx.read() as session:
-        assert count_skipped(session, task.id) == [("archived", 1)]
-        assert [line.contact_id for line in list_bulk_members(session, task.id, outcome="skipped")] == [people[4]]
-
-
-@pytest.mark.parametrize(("dies_at", "before_commit"), [(0, False), (1, True), (3, True)])
-def test_task_that_dies_between_chunks_goes_on_once_for_each(
-    ctx: Context, people: list[int], everybody: Segment, monkeypatch: pytest.MonkeyPatch, dies_at: int,
-    before_commit: bool,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(engine, "CHUNK", 2)
-    task = start_bulk_task(ctx, everybody.id, BulkKind.FOLLOW_UPS, {"title": "Call", "due_on": "2026-12-01"})
-    name = "_mark" if before_commit else "_list_archived"
-    monkeypatch.setattr(engine, name, _dying(getattr(engine, name), dies_at))
-    with pytest.raises(KeyboardInterrupt):
-        run(ctx, task.id)
-    monkeypatch.undo()
-    assert run(ctx, task.id) is False  # its lease is still running
-    with ctx.write() as session:
-        session.execute(update(BulkTask).values(leased_until=utc_now() - timedelta(seconds=1)))
-
-    assert run_due(ctx) == 1
-
-    assert counts(fresh(ctx, task)) == ("finished", 9, 9, 0, 0)
-    with ctx.read() as session:
-        assert list(session.scalars(select(FollowUp.contact_id).order_by(FollowUp.contact_id))) == people
-
-
-def _dying(function: Callable[..., Any], after: int) -> Callable[..., Any]:
-    calls = []
-
-    def call(*args: Any) -> Any:
-        calls.append(1)
-        if len(calls) > after:
-            raise KeyboardInterrupt
-        return function(*args)
-
-    return call
-
-
-def test_gathering_that_dies_goes_on_after_its_last_page(
-    ctx: Context, people: list[int], everybody: Segment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = start_bulk_task(ctx, everybody.id, BulkKind.ADD_TAG, {"tag": "fair"})
-
-    def pages(*_args: Any, **_more: Any) -> Any:
-        yield people[:3]
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(engine, "iter_member_pages", pages)
-    with pytest.raises(KeyboardInterrupt):
-        run(ctx, task.id)
-    monkeypatch.undo()
-    with ctx.write() as session:
-        session.execute(update(BulkTask).values(leased_until=None))
-
-    run_due(ctx)
-
-    assert counts(fresh(ctx, task)) == ("finished", 9, 9, 0, 0)
-
-
-def test_two_workers_do_everything_once(
-    ctx: Context, make_ctx: Callable[..., Context], people: list[int], everybody: Segment,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(engine, "CHUNK", 1)
-    task = start_bulk_task(ctx, everybody.id, BulkKind.FOLLOW_UPS, {"title": "Call", "due_on": "2026-12-01"})
-    workers = [make_ctx() for _ in range(3)]
-    threads = [threading.Thread(target=run_due, args=(mine,)) for mine in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    run_due(ctx)
-
-    assert counts(fresh(ctx, task)) == ("finished", 9, 9, 0, 0)
-    with ctx.read() as session:
-        assert session.scalar(select(func.count()).select_from(FollowUp)) == 9
-
-
-def test_cancelled_task_stops_and_what_it_did_can_be_undone(
-    ctx: Context, people: list[int], everybody: Segment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "CHUNK", 2)
-    task = start_bulk_task(ctx, everybody.id, BulkKind.ADD_TAG, {"tag": "fair"})
-    run(ctx, task.id, seconds=-1)
-    run(ctx, task.id, seconds=-1)
-    cancel_bulk_task(ctx, task.public_id)
-
-    assert run_due(ctx) == 0
-    assert fresh(ctx, task).changed_count == len(tagged(ctx, "fair")) == 2
-    with pytest.raises(ConflictError, match="ended"):
-        cancel_bulk_task(ctx, task.public_id)
-    assert undo(ctx, task).undone_count == 2
-
-
-def test_task_whose_list_is_gone_fails_and_says_why(ctx: Context, people: list[int], everybody: Segment) -> None:
-    board = service.create_static(ctx, "Board")
-    task = start_bulk_task(ctx, everybody.id, BulkKind.ADD_TO_SEGMENT, {"segment_id": str(board.id)})
-    removal.delete_segment(ctx, board.id)
-
-    run_due(ctx)
-
-    assert fresh(ctx, task).status == BulkStatus.FAILED
-    assert "segment" in fresh(ctx, task).error
-    assert run_due(ctx) == 0
-
-
-def test_deleted_segment_leaves_its_tasks(ctx: Context, people: list[int], everybody: Segment) -> None:
-    task = do(ctx, everybody, BulkKind.FOLLOW_UPS, title="Call", due_on="2026-12-01")
-
-    removal.delete_segment(ctx, everybody.id)
-
-    assert (fresh(ctx, task).segment_id, fresh(ctx, task).segment_name) == (None, "Everybody")
-    assert undo(ctx, task).undone_count == 9
-
-
-def test_nothing_to_undo_is_said(ctx: Context, people: list[int], everybody: Segment) -> None:
-    running = start_bulk_task(ctx, everybody.id, BulkKind.REMOVE_TAG, {"tag": "nobody has it"})
-    with pytest.raises(ConflictError, match="at work"):
-        undo_bulk_task(ctx, running.public_id)
-    run_due(ctx)
-
-    assert why_not_undo(fresh(ctx, running)) == "it has changed nobody"
-
-
-def test_old_values_are_forgotten_after_a_month(ctx: Context, people: list[int], everybody: Segment) -> None:
-    task = do(ctx, everybody, BulkKind.ADD_TAG, tag="fair")
-    assert forget_old(ctx) == 0
-    with ctx.write() as session:
-        session.execute(update(BulkTask).values(finished_at=utc_now() - timedelta(days=31)))
-
-    assert forget_old(ctx) == 1
-    assert forget_old(ctx) == 0
-
-    with ctx.read() as session:
-        assert session.scalar(select(func.count()).select_from(BulkMember)) == 0
-    with pytest.raises(ConflictError, match="30 days"):
-        undo_bulk_task(ctx, task.public_id)
-
-
-def test_every_bulk_task_is_in_the_audit(ctx: Context, people: list[int], everybody: Segment) -> None:
-    undo(ctx, do(ctx, everybody, BulkKind.ADD_TAG, tag="fair"))
-
-    with ctx.read() as session:
-        actions = list(session.scalars(select(AuditEvent.action).order_by(AuditEvent.id)))
-    assert actions[-2:] == ["segments.bulk_task", "segments.undo_bulk_task"]
-
-
-def test_export_has_every_field_and_no_formula(ctx: Context, people: list[int], everybody: Segment) -> None:
-    create_field(ctx, "shoe", "Shoe", FieldType.NUMBER)
-    with ctx.write() as session:
-        session.execute(update(Contact).where(Contact.id == people[0]).values(data={"shoe": 42}, last_name="=1+1"))
-    do(ctx, everybody, BulkKind.ADD_TAG, tag="fair")
-
-    lines = b"".join(export_csv(ctx, everybody)).decode().splitlines()
-    book = b"".join(export_workbook(ctx, everybody))
-    rows = list(load_workbook(io.BytesIO(book)).active.values)
-
-    assert len(lines) == len(rows) == 10
-    assert "'=1+1" in lines[1]
-    heading = list(rows[0])
-    assert heading[:3] == ["id", "email", "external_id"]
-    assert rows[1][heading.index("last_name")] == "=1+1"
-    assert rows[1][heading.index("shoe")] == 42
-    assert rows[1][heading.index("tags")] == "fair"
-
-
-def test_workbook_is_written_while_it_is_read() -> None:
-    taken = []
-
-    def rows() -> Any:
-        for at in range(50_000):
-            taken.append(at)
-            yield [at, f"Name <{at}> & \x00", None, 1.5]
-
-    stream = sheet.write_workbook(["id", "name", "nothing", "number"], rows())
-    first = next(stream)
-    assert len(taken) < 20_000
-    book = io.BytesIO(first + b"".join(stream))
-
-    assert zipfile.ZipFile(book).testzip() is None
-    values = list(load_workbook(book, read_only=True).active.values)
-    assert len(values) == 50_001
-    assert values[2] == (1, "Name <1> &  ", None, 1.5)
