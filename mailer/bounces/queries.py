@@ -10,11 +10,11 @@ from mailer.errors import NotFoundError
 from mailer.schema.bounces import BounceReport
 
 
-def list_waiting(session: Session, now: datetime, limit: int) -> Sequence[int]:
-    """Return ids of reports that were stored and not read yet, oldest first, but those that wait for another try."""
+def list_waiting(session: Session, now: datetime, *, after: int, limit: int) -> Sequence[int]:
+    """Return ids above `after` of reports that are to be read now, oldest first."""
     is_due = or_(BounceReport.retry_at.is_(None), BounceReport.retry_at <= now)
-    query = select(BounceReport.id).where(BounceReport.state == "received", is_due).order_by(BounceReport.id)
-    return session.scalars(query.limit(limit)).all()
+    query = select(BounceReport.id).where(BounceReport.state == "received", BounceReport.id > after, is_due)
+    return session.scalars(query.order_by(BounceReport.id).limit(limit)).all()
 
 
 def get_report(session: Session, report_id: int) -> BounceReport:

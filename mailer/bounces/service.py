@@ -104,8 +104,9 @@ def process_reports(ctx: Context) -> int:
 
     One that fails waits longer each time, and is left to a person in the end; the others go on.
     """
-    done = 0
-    while waiting := _list_waiting(ctx):
+    done = after = 0
+    while waiting := _list_waiting(ctx, after):
+        after = waiting[-1]
         for report_id in waiting:
             try:
                 done += _process_one(ctx, report_id)
@@ -118,19 +119,22 @@ def process_reports(ctx: Context) -> int:
     return done
 
 
-def _list_waiting(ctx: Context) -> Sequence[int]:
+def _list_waiting(ctx: Context, after: int) -> Sequence[int]:
     with ctx.read() as session:
-        return list_waiting(session, utc_now(), _PAGE)
+        return list_waiting(session, utc_now(), after=after, limit=_PAGE)
 
 
 def _process_one(ctx: Context, report_id: int) -> int:
+    """Return 1; 0 where another worker was quicker, or has it just now."""
     with ctx.read() as session:
         report = session.get_one(BounceReport, report_id)
+    if report.state != "received":
+        return 0
     read = read_report(report.raw or b"", report.source)  # the long part, before anything is locked
     with ctx.write() as session:
-        locked = session.get(BounceReport, report_id, with_for_update=True)
+        locked = session.get(BounceReport, report_id, with_for_update={"skip_locked": True})
         if locked is None or locked.state != "received":
-            return 0  # another worker was quicker
+            return 0
         apply_report(session, ctx, locked, read)
     return 1
 

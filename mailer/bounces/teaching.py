@@ -1,6 +1,7 @@
 """What a person teaches about a report that nobody could read: kept, and applied to all with the same words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -10,6 +11,7 @@ from mailer.accounts.service import record_audit
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.bounces.queries import get_report
 from mailer.bounces.reading import read_report
+from mailer.bounces.taking_back import lift_what_words_did
 from mailer.bounces.wording import strip_words
 from mailer.bounces.words import Kind
 from mailer.clock import utc_now
@@ -34,8 +36,18 @@ def count_unrecognized(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(BounceReport).where(is_unrecognized())) or 0
 
 
-def teach(ctx: Context, report_id: int, verdict: str, *, by: int | None = None) -> int:
-    """Say what a report means; every report with the same words is read again. Return how many those are.
+@dataclass(frozen=True)
+class Taught:
+    """What a lesson did at once: reports that are read again, suppressions that were lifted."""
+
+    again: int
+    lifted: int = 0
+
+
+def teach(ctx: Context, report_id: int, verdict: str, *, by: int | None = None) -> Taught:
+    """Say what a report means; every report with the same words is read again.
+
+    Where they called mailboxes dead and do not any more, what only they have suppressed is lifted (decision 0030).
 
     Raises:
         NotFoundError: no such report.
@@ -53,10 +65,12 @@ def teach(ctx: Context, report_id: int, verdict: str, *, by: int | None = None) 
             raise ConflictError("it says too little to be known again")
         words = strip_words(f"{read.mail.subject} {read.words}")
         _keep(session, read.wording, verdict, words, by)
-        again = _read_again(session, read.wording)
-        record_audit(session, "bounces.teach", by=by, subject=("bounce_report", report_id), detail={"verdict": verdict})
+        lifted = 0 if verdict == Verdict.HARD else lift_what_words_did(session, read.wording, by=by)
+        taught = Taught(_read_again(session, read.wording), lifted)
+        detail = {"verdict": verdict, "lifted": lifted}
+        record_audit(session, "bounces.teach", by=by, subject=("bounce_report", report_id), detail=detail)
         ctx.ring(session, PROCESS_REPORTS)
-    return again
+    return taught
 
 
 def forget(ctx: Context, lesson_id: int, *, by: int | None = None) -> None:

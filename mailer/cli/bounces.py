@@ -69,8 +69,9 @@ def list_came_back(*, campaign: uuid.UUID | None, kind: str | None, as_json: boo
 def teach(*, report_id: int, verdict: str, as_json: bool) -> None:
     """Say what a report means, and every other with the same words."""
     with opened() as ctx:
-        again = teaching.teach(ctx, report_id, verdict)
-        print_mapping({"read_again": again, "processed": service.process_reports(ctx)}, as_json=as_json)
+        taught = teaching.teach(ctx, report_id, verdict)
+        done = {"read_again": taught.again, "lifted": taught.lifted, "processed": service.process_reports(ctx)}
+        print_mapping(done, as_json=as_json)
 
 
 @click.group()

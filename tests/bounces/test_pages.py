@@ -9,26 +9,25 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from mailer.accounts import service as accounts
-from mailer.bounces import service, teaching
+from mailer.bounces import service
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.delivery.events import DeliveryEvent
 from mailer.delivery.service import apply_event
-from mailer.errors import ConflictError, InputError
 from mailer.schema.accounts import Staff
-from mailer.schema.bounces import BounceLesson, BounceReport, WebhookEndpoint
+from mailer.schema.bounces import BounceReport, WebhookEndpoint
 from mailer.schema.consent import Suppression
 from mailer.schema.contacts import Address
 from mailer.schema.delivery import Event, Message
 from mailer.schema.segments import SegmentMember
 from mailer.segments.service import create_static
 from mailer.statuses import EventKind, Role
-from tests.bounces.test_classify import dsn, plain
-from tests.bounces.test_service import events, make_message, verp
+from tests.bounces.test_classify import dsn
+from tests.bounces.test_service import verp
 from tests.support.client import make_client, sign_in
 from tests.support.engines import on_one_engine
 from tests.support.story import PASSWORD, Story, make_story
-from tests.support.ways_in import STRANGE, WaysIn, make_ways_in
+from tests.support.ways_in import WaysIn, make_ways_in
 
 CANARY = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -202,94 +201,3 @@ def test_a_mailbox_shows_what_the_server_said_and_no_password(client: FlaskClien
 
     assert "AUTHENTICATIONFAILED" in page
     assert "a password" not in page
-
-
-# ------------------------------------------------------------------ lessons
-
-
-def count_state(ctx: Context, verdict: str) -> int:
-    with ctx.read() as session:
-        query = select(func.count()).select_from(BounceReport).where(BounceReport.verdict == verdict)
-        return session.scalar(query) or 0
-
-
-def test_a_lesson_is_applied_to_reports_that_are_here_and_to_later_ones(ctx: Context) -> None:
-    message_id = make_message(ctx)
-    first = service.record_report(ctx, STRANGE % 1, "test", rcpt_to=verp(ctx, message_id))
-    second = service.record_report(ctx, STRANGE % 2, "test")
-    service.process_reports(ctx)
-    with ctx.read() as session:
-        assert teaching.count_unrecognized(session) == 2
-    assert [event[0] for event in events(ctx)] == ["soft_bounce"]
-
-    assert teaching.teach(ctx, second, "hard") == 2
-    service.process_reports(ctx)
-    service.record_report(ctx, STRANGE % 3, "test")
-    service.process_reports(ctx)
-
-    assert count_state(ctx, "hard") == 3
-    assert [event[:2] for event in events(ctx)] == [("soft_bounce", "unknown"), ("hard_bounce", "taught")]
-    with ctx.read() as session:
-        assert teaching.count_unrecognized(session) == 0
-        assert session.get_one(BounceReport, first).message_id == message_id
-        assert "ada1" not in session.scalars(select(BounceLesson.words)).one()
-
-
-@on_one_engine
-def test_a_lesson_says_nothing_about_other_words(ctx: Context) -> None:
-    taught = service.record_report(ctx, STRANGE % 1, "test")
-    service.process_reports(ctx)
-    teaching.teach(ctx, taught, "hard")
-    other = (STRANGE % 2).replace(b"found nobody", b"found somebody")
-
-    service.record_report(ctx, other, "test")
-    service.process_reports(ctx)
-
-    assert count_state(ctx, "hard") == 1
-
-
-@on_one_engine
-def test_a_lesson_that_is_forgotten_holds_for_nothing_later(ctx: Context) -> None:
-    taught = service.record_report(ctx, STRANGE % 1, "test")
-    service.process_reports(ctx)
-    teaching.teach(ctx, taught, "not_bounce")
-    service.process_reports(ctx)
-    with ctx.read() as session:
-        (lesson,) = teaching.list_lessons(session)
-
-    teaching.forget(ctx, lesson.id)
-    service.record_report(ctx, STRANGE % 2, "test")
-    service.process_reports(ctx)
-
-    assert (count_state(ctx, "not_bounce"), count_state(ctx, "soft")) == (1, 1)
-
-
-@on_one_engine
-def test_what_cannot_be_taught_is_refused(ctx: Context) -> None:
-    report = service.record_report(ctx, STRANGE % 1, "test")
-    short = service.record_report(ctx, plain("x", "y"), "test")
-    gone = service.record_report(ctx, STRANGE % 2, "test")
-    service.process_reports(ctx)
-    with ctx.write() as session:
-        session.get_one(BounceReport, gone).raw = None
-
-    with pytest.raises(InputError):
-        teaching.teach(ctx, report, "complaint")
-    for number in (short, gone):
-        with pytest.raises(ConflictError):
-            teaching.teach(ctx, number, "hard")
-
-
-@on_one_engine
-def test_a_report_that_cannot_be_read_waits_and_is_then_left_to_a_person(ctx: Context) -> None:
-    bad = service.record_report(ctx, b"no json", "webhook:mailgun")
-    good = service.record_report(ctx, STRANGE % 1, "test")
-    for _ in range(service.MAX_ATTEMPTS):
-        service.process_reports(ctx)
-        with ctx.write() as session:
-            session.execute(update(BounceReport).values(retry_at=None))
-
-    with ctx.read() as session:
-        report = session.get_one(BounceReport, bad)
-        assert (report.state, report.verdict, report.attempts) == ("unmatched", "undetermined", service.MAX_ATTEMPTS)
-        assert session.get_one(BounceReport, good).verdict == "soft"

@@ -50,8 +50,11 @@ def show(report_id: int) -> ResponseReturnValue:
 @access(*OPERATIONS)
 def teach(report_id: int) -> ResponseReturnValue:
     """Say what a report means, and every other with the same words."""
-    count = teaching.teach(app_context(), report_id, form_text("verdict"), by=who().id)
-    text = ngettext("%(num)d report is read again with it.", "%(num)d reports are read again with it.", count)
+    taught = teaching.teach(app_context(), report_id, form_text("verdict"), by=who().id)
+    text = ngettext("%(num)d report is read again with it.", "%(num)d reports are read again with it.", taught.again)
+    if taught.lifted:
+        lifted = ngettext("%(num)d suppression was lifted.", "%(num)d suppressions were lifted.", taught.lifted)
+        text = f"{text} {lifted}"
     return done(text, url_for("bounces.show", report_id=report_id))
 
 
