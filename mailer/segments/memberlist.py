@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, null, or_
+from sqlalchemy import func, literal, null
 from sqlalchemy.orm import Session
 
+from mailer.contacts.queries import match_words
 from mailer.schema.accounts import Staff
 from mailer.schema.contacts import Address, Company, Contact
 from mailer.schema.segments import Segment, SegmentMember
@@ -61,23 +62,10 @@ def list_member_lines(
     if before_id is not None:
         query = query.where(Contact.id < before_id)
     with at_most(session, SECONDS):
-        rows = session.execute(_search(query, search).order_by(Contact.id.desc()).limit(limit)).all()
+        rows = session.execute(query.where(*match_words(search)).order_by(Contact.id.desc()).limit(limit)).all()
     return [MemberLine(*row) for row in rows]
 
 
 def _added_columns() -> Sequence[Any]:
     who = func.coalesce(func.nullif(Staff.name, ""), Staff.email, "")
     return [SegmentMember.added_at, SegmentMember.added_by, who, SegmentMember.cause]
-
-
-def _search(query: Select[Any], search: str) -> Select[Any]:
-    for word in search.split()[:5]:
-        query = query.where(
-            or_(
-                Address.email.contains(word.lower(), autoescape=True),
-                Contact.first_name.icontains(word, autoescape=True),
-                Contact.last_name.icontains(word, autoescape=True),
-                Company.name.icontains(word, autoescape=True),
-            )
-        )
-    return query

@@ -12,6 +12,7 @@ from mailer.context import Context
 from mailer.segments.cost import MANY_CONTACTS
 from mailer.segments.fields import FIELDS, OPERATORS
 from mailer.segments.queries import get_segment
+from mailer.segments.service import create_static
 from mailer.segments.views.labels import field_words, operator_words
 from tests.support.client import make_client, sign_in
 from tests.support.make import make_contact
@@ -167,3 +168,12 @@ def test_who_saves_what_somebody_else_changed_meanwhile_is_told_first(client: Fl
     assert post(client, path, name="Mine", rule=rule, seen=shown).status_code in (302, 303)
     with ctx.read() as session:
         assert get_segment(session, segment.id).name == "Mine"
+
+
+def test_why_somebody_is_on_a_list_is_said_in_words(client: FlaskClient, ctx: Context, story: Story) -> None:
+    made = create_static(ctx, "Those who signed up", contact_ids=[story.contact.id], cause="form:999")
+
+    page = client.get(f"/segments/{made.public_id}/members").text
+
+    assert "Signed up with a form" in page
+    assert "form:999" not in page

@@ -1,4 +1,4 @@
-"""Why somebody entered or left a segment, in words, with a link where there is something to look at."""
+"""Why somebody entered or left a segment or its list, in words, with a link where there is something to look at."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.schema.forms import Form
 from mailer.schema.segments import BulkTask, Segment
 
 
@@ -24,6 +25,9 @@ def cause_words(session: Session, causes: Iterable[str]) -> dict[str, tuple[str,
             row = session.execute(select(Segment.name, Segment.public_id).where(Segment.id == number)).first()
             text = _("Copied from %(name)s", name=row.name) if row else _("Copied from another segment")
             found[cause] = (text, url_for("segments.show", public_id=row.public_id) if row else "")
+        elif kind == "form":
+            name = session.scalar(select(Form.name).where(Form.id == number))
+            found[cause] = (_("Signed up: %(form)s", form=name) if name else _("Signed up with a form"), "")
         else:
             found[cause] = (_plain(cause, kind), "")
     return found
@@ -35,6 +39,7 @@ def _plain(cause: str, kind: str) -> str:
         "rule": _("The rule was edited"),
         "by hand": _("By hand"),
         "link": _("A click on a link"),
+        "bounces": _("What came back"),
         "converted": _("Frozen from a rule"),
         "": _("Unknown"),
     }

@@ -15,6 +15,7 @@ from mailer.errors import ConflictError, MailerError, NotFoundError
 from mailer.schema.segments import Segment, SegmentMember
 from mailer.segments.memberlist import list_member_lines
 from mailer.segments.members import add_by_addresses, put_back, take_out
+from mailer.segments.views.causes import cause_words
 from mailer.segments.views.live import today, viewer
 from mailer.segments.visibility import get_visible
 from mailer.web.access import MARKETING, access, who
@@ -87,7 +88,8 @@ def member_page(session: Session, segment: Segment) -> dict[str, Any]:
         lines = list_member_lines(session, segment, today(), search=search, before_id=page_key(), limit=PAGE_SIZE + 1)
     except MailerError as error:
         return {"members": None, "search": search, "member_problems": problems_of(error)}
-    return {"members": cut_page(lines, lambda line: line.id), "search": search, "member_problems": []}
+    causes = cause_words(session, (line.cause for line in lines))
+    return {"members": cut_page(lines, lambda line: line.id), "causes": causes, "search": search, "member_problems": []}
 
 
 def _way_back(member: SegmentMember) -> str:
