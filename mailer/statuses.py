@@ -327,6 +327,7 @@ class LinkResponse(StrEnum):
 
     REDIRECT = "redirect"
     CONFIRM = "confirm"
+    PAGE = "page"
 
 
 class ActionKind(StrEnum):

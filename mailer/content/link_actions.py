@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from mailer.errors import InputError
-from mailer.statuses import ActionKind
+from mailer.statuses import ActionKind, LinkResponse
 
 FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
 ASKS_FIRST = frozenset({ActionKind.ADD_TO_SEGMENT, ActionKind.SUBSCRIBE})
@@ -18,6 +18,7 @@ NAMED_BY = {
 }
 """Kinds that name something else, by name or id."""
 _MAX_TAG = 100
+_MAX_TEXT = 2_000
 _MAX_DAYS = 365
 
 Action = tuple[ActionKind, dict[str, Any]]
@@ -76,6 +77,18 @@ def _text(value: object, what: str, where: str, limit: int) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text or len(text) > limit:
         raise InputError(f"this names {what}, in at most {limit} characters", where=where)
+    return text
+
+
+def read_page_text(value: object, response: LinkResponse, where: str) -> str:
+    """Return the text of a link's page; one that shows nothing but a text needs it, a redirect has no page."""
+    text = str(value or "").replace("\0", "").replace("\r\n", "\n").strip()
+    if len(text) > _MAX_TEXT:
+        raise InputError(f"the text of the page has {len(text)} characters; at most {_MAX_TEXT}", where=where)
+    if response is LinkResponse.PAGE and not text:
+        raise InputError("a page of text says nothing", where=where, mend="write what it says")
+    if response is LinkResponse.REDIRECT and text:
+        raise InputError("a redirect shows no text", where=where, mend='use response = "page" or "confirm"')
     return text
 
 

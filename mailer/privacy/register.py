@@ -299,7 +299,7 @@ OTHERS = (
     Table(name="design", plain=("name", "description", "mjml", "data"), why="what is written to all"),
     Table(name="attachment", plain=("content_hash", "data"), why="a file that all get"),
     Table(name="version_attachment", plain=("name", "media_type"), why="a file that all get"),
-    Table(name="tracked_link", plain=("url", "label"), why="links that all get"),
+    Table(name="tracked_link", plain=("url", "label", "page_text"), why="links that all get"),
     Table(name="link_action", plain=("params",), why="what a link does, for all"),
     Table(name="webhook", plain=("name", "url", "secret"), why="our own receivers"),
     Table(name="verdict_run"),

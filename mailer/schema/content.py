@@ -69,7 +69,10 @@ class VersionAttachment(Base):
 
 
 class TrackedLink(Base):
-    """A link of a content version; `ordinal` is the number in tokens and in `links[n]` of the template."""
+    """A link of a content version; `ordinal` is the number in tokens and in `links[n]` of the template.
+
+    `page_text` is what a page of text says, and what the page with a button says once it was pressed.
+    """
 
     __tablename__ = "tracked_link"
     __table_args__ = (
@@ -83,6 +86,7 @@ class TrackedLink(Base):
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(200), default="")
     response: Mapped[Word] = mapped_column(default="redirect")
+    page_text: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class LinkAction(Base):

@@ -5,6 +5,7 @@ Rendered with Jinja2 directly, because the endpoint knows no Flask and needs no 
 
 import base64
 import hashlib
+from enum import StrEnum
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from markupsafe import Markup
 
 from mailer.addresses import mask_address
 from mailer.assets import templates_dir
+from mailer.tracking.link_map import Target
 
 STYLE = """
 :root{color-scheme:light dark;--page:#f4f6fa;--card:#fff;--text:#1f2937;--soft:#5b6472;--line:#dfe3ea;
@@ -23,6 +25,7 @@ STYLE = """
 main{max-width:30rem;margin:12vh auto 2rem;padding:2rem;background:var(--card);border:1px solid var(--line);
 border-radius:12px}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 .8rem}p{margin:0 0 1.2rem}
+.text{white-space:pre-line;overflow-wrap:anywhere}
 .button{display:inline-block;border:0;border-radius:8px;background:var(--main);color:var(--on);padding:.75rem 1.4rem;
 cursor:pointer;font:600 1rem/1.2 system-ui,sans-serif;text-decoration:none;margin-bottom:1rem;overflow-wrap:anywhere}
 .button.plain{background:none;color:var(--main);border:1px solid var(--line)}
@@ -52,17 +55,26 @@ def _template() -> Template:
     return environment.get_template("confirm.html")
 
 
-def render_confirm_page(*, url: str, label: str, action: str, recipient: str | None, done: bool) -> bytes:
-    """Return the page before (`done` False) or after the button; the recipient is shown masked, if at all."""
+class Step(StrEnum):
+    """What the page of a link shows: its button, thanks for the press, or a text without either."""
+
+    ASK = "ask"
+    DONE = "done"
+    TEXT = "text"
+
+
+def render_link_page(target: Target, step: Step, *, action: str, recipient: str | None) -> bytes:
+    """Return the page of a link; the recipient is shown masked, if at all."""
     return (
         _template()
         .render(
-            url=url,
-            site=urlsplit(url).hostname or "",
-            label=label,
+            url=target.url,
+            site=urlsplit(target.url).hostname or "",
+            label=target.label,
+            text=target.text,
             action=action,
             masked=mask_address(recipient) if recipient else "",
-            done=done,
+            step=step,
         )
         .encode()
     )

@@ -14,7 +14,7 @@ from mailer.context import Context
 from mailer.errors import UntrustedRequestError
 from mailer.log import get_logger
 from mailer.tokens import Keys, TrackToken, read_track_token
-from mailer.tracking.confirm_page import CONTENT_POLICY, render_confirm_page
+from mailer.tracking.confirm_page import CONTENT_POLICY, Step, render_link_page
 from mailer.tracking.link_map import LinkMap, Target
 from mailer.tracking.records import GET, HEAD, POST, PREFETCH, RawHit, pack_hit
 from mailer.tracking.service import find_recipient
@@ -97,7 +97,7 @@ class TrackingEndpoint:
         kept = self._note(environ, token, method)
         if method == POST and not kept:
             return _try_later(start_response)  # a press of the button must not be lost
-        if target.is_confirm:
+        if target.is_confirm or target.is_page:
             return self._page(start_response, text, token, target, method)
         start_response("302 Found", [*_TEXT, ("Location", _as_header(target.url)), ("Content-Length", "0")])
         return [b""]
@@ -106,9 +106,8 @@ class TrackingEndpoint:
         self, start_response: StartResponse, text: str, token: TrackToken, target: Target, method: int
     ) -> Iterable[bytes]:
         recipient = self._recipient_of(token.message_id) if self._links.is_fresh and method != HEAD else None
-        page = render_confirm_page(
-            url=target.url, label=target.label, action=f"/c/{text}", recipient=recipient, done=method == POST
-        )
+        step = Step.TEXT if target.is_page else Step.DONE if method == POST else Step.ASK
+        page = render_link_page(target, step, action=f"/c/{text}", recipient=recipient)
         start_response("200 OK", [*_PAGE, ("Content-Length", str(len(page)))])
         return [b""] if method == HEAD else [page]
 

@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,11 +32,16 @@ _TARGET = re.compile(r"https?://[^\x00-\x20\x7f\\]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a link does when it is opened. `url` is as stored; `is_confirm`: a page with one button comes first."""
+    """What a link does when it is opened. `url` is as stored; `is_confirm`: a page with one button comes first.
+
+    `text`: what that page says once the button was pressed; with `is_page`, what a page says instead of a redirect.
+    """
 
     url: str
     label: str
     is_confirm: bool
+    is_page: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ class LinkMap:
         data = {
             "last": [self._last_message, self._last_link, self._last_sending],
             "runs": [[run.first, run.last, run.version_id] for run in table.runs],
-            "targets": [[*key, target.url, target.label, target.is_confirm] for key, target in table.targets.items()],
+            "targets": [[*key, *astuple(target)] for key, target in table.targets.items()],
         }
         draft = self._path.with_suffix(f".{threading.get_ident()}")
         try:
@@ -210,7 +215,7 @@ class LinkMap:
         try:
             data = json.loads(self._path.read_text(encoding="utf-8"))
             runs = tuple(Run(*run) for run in data["runs"])
-            targets = {(row[0], row[1]): Target(row[2], row[3], row[4]) for row in data["targets"]}
+            targets = {(row[0], row[1]): Target(*row[2:]) for row in data["targets"]}
             self._last_message, self._last_link, self._last_sending = data["last"]
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return
@@ -218,7 +223,7 @@ class LinkMap:
 
 
 def _target(row: LinkRow) -> Target:
-    return Target(row.url, row.label, row.response == "confirm")
+    return Target(row.url, row.label, row.response == "confirm", row.response == "page", row.text)
 
 
 def _snapshot_path(ctx: Context) -> Path:

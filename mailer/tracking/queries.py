@@ -38,6 +38,7 @@ class LinkRow(NamedTuple):
     url: str
     label: str
     response: str
+    text: str
 
 
 class MessageFacts(NamedTuple):
@@ -130,7 +131,7 @@ def list_prepared_sendings(session: Session, *, above: int) -> Sequence[int]:
 
 _LINK = (
     TrackedLink.id, TrackedLink.content_version_id, TrackedLink.ordinal, TrackedLink.url, TrackedLink.label,
-    TrackedLink.response,
+    TrackedLink.response, TrackedLink.page_text,
 )  # fmt: skip
 """The columns of a LinkRow."""
 

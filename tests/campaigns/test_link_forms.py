@@ -27,6 +27,8 @@ def typed(form: LinkForm) -> dict[str, str]:
         f"link.{form.number}.response": form.response,
         f"link.{form.number}.ends_on": form.ends_on,
     }
+    if form.text:
+        sent[f"link.{form.number}.text"] = form.text
     if form.is_repeated:
         sent[f"link.{form.number}.each_time"] = "1"
     for row in form.actions:
@@ -41,6 +43,16 @@ def test_every_kind_of_action_is_read_as_it_is_shown() -> None:
     (form,) = list_link_forms([URL, URL], ["Sign up", "again"], entries)
 
     assert read_links(typed(form), entries) == entries
+
+
+def test_a_text_is_read_as_it_is_shown_and_a_page_without_one_is_told() -> None:
+    entries = [{"actions": [], "match": URL, "response": "page", "text": "See you\non Thursday"}]
+    (form,) = list_link_forms([URL], ["Sign up"], entries)
+
+    assert read_links(typed(form), []) == entries
+    with pytest.raises(InputError) as caught:
+        read_links({**typed(form), "link.0.text": " "}, [])
+    assert [problem.where for problem in caught.value.problems] == ["link.0.text"]
 
 
 def test_a_link_that_the_design_does_not_have_is_kept() -> None:

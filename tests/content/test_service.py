@@ -158,6 +158,9 @@ def test_broken_merge_field_names_the_contact():
         ({"match": SIGN_UP, "actions": [{"dance": 1}]}, "links[0].actions[0]"),
         ({"match": SIGN_UP, "actions": [{"follow_up": {}}]}, "links[0].actions[0]"),
         ({"match": SIGN_UP, "colour": "red"}, "links[0]"),
+        ({"match": SIGN_UP, "response": "page"}, "links[0].text"),
+        ({"match": SIGN_UP, "response": "redirect", "text": "Thanks"}, "links[0].text"),
+        ({"match": SIGN_UP, "response": "page", "text": "x" * 2_001}, "links[0].text"),
     ],
 )
 def test_wrong_link_says_where(entry, where):
@@ -174,6 +177,15 @@ def test_response_given_wins_and_star_matches_anything():
     )
 
     assert plans[SIGN_UP].response == LinkResponse.REDIRECT
+
+
+def test_the_text_of_a_link_is_frozen_with_it(ctx):
+    with ctx.write() as session:
+        entry = {"match": "https://example.com/*", "response": "page", "text": " Platform 2\r\nHall B \n"}
+        version = freeze_content(session, ctx, own('<a href="https://example.com/way">x</a>', links=(entry,)))
+        links = session.scalars(select(TrackedLink).where(TrackedLink.content_version_id == version.id)).all()
+
+    assert ("page", "Platform 2\nHall B") in {(link.response, link.page_text) for link in links}
 
 
 def test_own_design_is_stored_and_found(ctx):

@@ -36,6 +36,8 @@ class Site:
         targets = {
             (9, 0): Target(TARGET, "Search", is_confirm=False),
             (9, 1): Target(CONFIRM, "Sign <up>", is_confirm=True),
+            (9, 2): Target(CONFIRM, "Map & way", is_confirm=False, is_page=True, text="Platform 2\n<b>Hall</b> & café"),
+            (9, 3): Target(CONFIRM, "Join", is_confirm=True, text="See you on <Thursday>"),
         }
         self.links._table = LinkTable((Run(1, 100, 9),), (1,), targets)
         self.spool = SpoolWriter(ctx.settings.spool_dir)
@@ -196,3 +198,24 @@ def test_a_spool_that_fails_costs_a_reader_nothing_and_a_press_of_the_button_is_
     assert site.ask(site.link(0)).status == "302 Found"
     assert site.ask(site.pixel()).body == PIXEL
     assert site.ask(site.link(1), "POST").status == "503 Service Unavailable"
+
+
+def test_a_page_of_text_is_shown_instead_of_a_redirect_and_nothing_in_it_is_markup(site: Site) -> None:
+    answer = site.ask(site.link(2))
+
+    assert answer.status == "200 OK"
+    assert "Platform 2\n&lt;b&gt;Hall&lt;/b&gt; &amp; café" in answer.body.decode()
+    assert "Map &amp; way" in answer.body.decode()
+    assert f'href="{CONFIRM}"' in answer.body.decode()
+    assert "<form" not in answer.body.decode()
+    assert [(hit.kind, hit.method) for hit in site.hits()] == [(tokens.CLICK, GET)]
+
+
+def test_a_page_of_text_has_no_button_to_press(site: Site) -> None:
+    assert site.ask(site.link(2), "POST").status.startswith("405")
+    assert site.ask(site.link(2), "HEAD").body == b""
+
+
+def test_a_press_is_thanked_for_in_the_marketers_words(site: Site) -> None:
+    assert "Thursday" not in site.ask(site.link(3)).body.decode()
+    assert "See you on &lt;Thursday&gt;" in site.ask(site.link(3), "POST").body.decode()

@@ -84,6 +84,9 @@ def test_a_request_waits_for_the_poll_that_brings_its_link(ctx: Context) -> None
 
 def test_the_snapshot_answers_while_the_database_is_away(ctx: Context, make_ctx) -> None:
     ids, link = send(ctx)
+    with ctx.write() as session:
+        row = session.get_one(TrackedLink, link.id)
+        row.response, row.page_text = "page", "Hall B"
     links = LinkMap(ctx)
     links.poll()
     links.save_snapshot()
@@ -93,7 +96,7 @@ def test_the_snapshot_answers_while_the_database_is_away(ctx: Context, make_ctx)
 
     target = later.find(ids[1], link.ordinal)
     assert target is not None
-    assert target.url == link.url
+    assert (target.url, target.is_page, target.text) == (link.url, True, "Hall B")
     assert not later.is_fresh
 
 

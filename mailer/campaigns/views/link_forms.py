@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailer.content.link_actions import NAMED_BY, read_action, read_end
+from mailer.content.link_actions import NAMED_BY, read_action, read_end, read_page_text
 from mailer.errors import InputError, Problem
 from mailer.statuses import ActionKind, LinkResponse
 
@@ -35,6 +35,7 @@ class LinkForm:
     response: str
     ends_on: str
     is_repeated: bool
+    text: str = ""
     actions: Sequence[ActionForm] = field(default_factory=tuple)
 
 
@@ -78,6 +79,7 @@ def _said_form(number: int, url: str, label: str, entry: Mapping[str, Any], add:
         response=str(entry.get("response", "")),
         ends_on=str(entry.get("ends_on") or ""),
         is_repeated=entry.get("each_time") is True,
+        text=str(entry.get("text", "")),
         actions=rows,
     )
 
@@ -121,6 +123,7 @@ def _typed_form(number: int, url: str, label: str, typed: Mapping[str, str], sen
         response=typed.get(f"link.{sent}.response", ""),
         ends_on=typed.get(f"link.{sent}.ends_on", ""),
         is_repeated=typed.get(f"link.{sent}.each_time") == "1",
+        text=typed.get(f"link.{sent}.text", ""),
         actions=rows,
     )
 
@@ -151,6 +154,13 @@ def _read_link(form: Mapping[str, str], number: int, problems: list[Problem]) ->
     response = form.get(f"link.{number}.response", "")
     if response in set(LinkResponse):
         entry["response"] = response
+    name = f"link.{number}.text"
+    try:
+        said = LinkResponse(response) if response in set(LinkResponse) else LinkResponse.CONFIRM
+        if text := read_page_text(form.get(name, ""), said, name):
+            entry["text"] = text
+    except InputError as error:
+        problems += error.problems
     name = f"link.{number}.ends_on"
     try:
         if ends_on := read_end(form.get(name, "").strip(), name):

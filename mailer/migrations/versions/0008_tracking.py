@@ -15,6 +15,8 @@ KINDS = ("add_to_segment", "remove_from_segment", "follow_up")
 NEW_KINDS = (*KINDS, "set_field", "add_tag", "remove_tag", "subscribe", "webhook")
 STATES = ("pending", "done", "void", "refused")
 NEW_STATES = (*STATES, "failed")
+RESPONSES = ("redirect", "confirm")
+NEW_RESPONSES = (*RESPONSES, "page")
 EVENT_KEYS = {
     "message_id": "message", "sending_id": "sending", "contact_id": "contact", "tracked_link_id": "tracked_link",
 }  # fmt: skip
@@ -48,6 +50,9 @@ def upgrade() -> None:
         _replace_check(table, "action_run", "state", NEW_STATES)
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", NEW_KINDS)
+    with op.batch_alter_table("tracked_link") as table:
+        table.add_column(sa.Column("page_text", sa.Text(), server_default="", nullable=False))
+        _replace_check(table, "tracked_link", "response", NEW_RESPONSES)
     op.create_index("ix_action_run_contact_id", "action_run", ["contact_id", "id"])
     op.create_table(
         "verdict_run",
@@ -79,6 +84,9 @@ def downgrade() -> None:
     op.drop_table("webhook")
     op.drop_table("verdict_run")
     op.drop_index("ix_action_run_contact_id", "action_run")
+    with op.batch_alter_table("tracked_link") as table:
+        _replace_check(table, "tracked_link", "response", RESPONSES)
+        table.drop_column("page_text")
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", KINDS)
     with op.batch_alter_table("action_run") as table:
