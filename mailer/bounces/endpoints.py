@@ -4,20 +4,19 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.accounts.service import record_audit
 from mailer.bounces.certificates import fetch_certificate
+from mailer.bounces.ways import audit_way, get_way
 from mailer.bounces.webhooks.proof import Door
 from mailer.bounces.webhooks.providers import BY_PASSWORD
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import InputError, NotFoundError, Problem, SetupError
+from mailer.errors import InputError, Problem, SetupError
 from mailer.ids import new_public_id
 from mailer.schema.bounces import WebhookEndpoint
 from mailer.sealing import seal, unseal
@@ -63,18 +62,18 @@ def add_endpoint(
     with ctx.write() as session:
         session.add(row)
         session.flush()
-        _audit(session, "add_endpoint", row, by)
+        audit_way(session, "add", row, by)
     return row
 
 
 def change_key(ctx: Context, public_id: uuid.UUID, key: str, *, by: int | None = None) -> None:
     """Give an endpoint another key; its address stays. Raises as `add_endpoint` does."""
     with ctx.write() as session:
-        row = get_endpoint(session, public_id)
+        row = get_way(session, WebhookEndpoint, public_id)
         _check(row.provider, row.name, key)
         old = _unseal(ctx, row)
         row.secret = _seal(ctx, row, Secret(old.token, key.strip(), old.password))
-        _audit(session, "change_endpoint", row, by)
+        audit_way(session, "change", row, by)
 
 
 def _check(provider: str, name: str, key: str) -> tuple[Provider, str, str]:
@@ -95,31 +94,6 @@ def _check(provider: str, name: str, key: str) -> tuple[Provider, str, str]:
     return slug, name, key
 
 
-def enable_endpoint(ctx: Context, public_id: uuid.UUID, *, is_enabled: bool, by: int | None = None) -> None:
-    """Take calls, or answer 404 as if there were no such address."""
-    with ctx.write() as session:
-        row = get_endpoint(session, public_id)
-        row.is_enabled = is_enabled
-        _audit(session, "enable_endpoint" if is_enabled else "disable_endpoint", row, by)
-
-
-def archive_endpoint(ctx: Context, public_id: uuid.UUID, *, by: int | None = None) -> None:
-    """End an address for good; its secrets go with it."""
-    with ctx.write() as session:
-        row = get_endpoint(session, public_id)
-        row.archived_at, row.is_enabled, row.secret = utc_now(), False, b""
-        _audit(session, "archive_endpoint", row, by)
-
-
-def get_endpoint(session: Session, public_id: uuid.UUID) -> WebhookEndpoint:
-    """Return an endpoint that is not archived, or raise NotFoundError."""
-    query = select(WebhookEndpoint).where(WebhookEndpoint.public_id == public_id, WebhookEndpoint.archived_at.is_(None))
-    row = session.scalar(query)
-    if row is None:
-        raise NotFoundError("no such endpoint")
-    return row
-
-
 def find_by_token(session: Session, provider: str, token: str) -> WebhookEndpoint | None:
     """Return the endpoint that a path names, if it takes calls."""
     query = select(WebhookEndpoint).where(
@@ -129,12 +103,6 @@ def find_by_token(session: Session, provider: str, token: str) -> WebhookEndpoin
         WebhookEndpoint.archived_at.is_(None),
     )
     return session.scalar(query)
-
-
-def list_endpoints(session: Session) -> Sequence[WebhookEndpoint]:
-    """Return the endpoints, oldest first."""
-    query = select(WebhookEndpoint).where(WebhookEndpoint.archived_at.is_(None)).order_by(WebhookEndpoint.id)
-    return session.scalars(query).all()
 
 
 def load_door(ctx: Context, row: WebhookEndpoint) -> Door:
@@ -175,8 +143,3 @@ def _seal(ctx: Context, row: WebhookEndpoint, secret: Secret) -> bytes:
 
 def _unseal(ctx: Context, row: WebhookEndpoint) -> Secret:
     return Secret(**json.loads(unseal(ctx.keys, f"webhook:{row.public_id}", row.secret)))
-
-
-def _audit(session: Session, what: str, row: WebhookEndpoint, by: int | None) -> None:
-    detail = {"provider": row.provider, "name": row.name}
-    record_audit(session, f"bounces.{what}", by=by, subject=("webhook_endpoint", row.id), detail=detail)

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, update
 
-from mailer.accounts.service import record_audit
 from mailer.bounces.imap import Account, Mail, Mailbox, MailboxError, open_mailbox
 from mailer.bounces.jobs import PROCESS_REPORTS
 from mailer.bounces.service import Received, store_reports
+from mailer.bounces.ways import audit_way, get_way, list_ways
 from mailer.clock import utc_now
 from mailer.context import Context
-from mailer.errors import ConflictError, InputError, NotFoundError, Problem
+from mailer.errors import ConflictError, InputError, Problem
 from mailer.ids import new_public_id
 from mailer.log import get_logger
 from mailer.schema.bounces import SECURITIES, BounceMailbox
@@ -57,7 +56,7 @@ def add_mailbox(ctx: Context, values: MailboxValues, *, by: int | None = None) -
     with ctx.write() as session:
         session.add(row)
         session.flush()
-        _audit(session, "add_mailbox", row, by)
+        audit_way(session, "add", row, by)
     return row
 
 
@@ -65,14 +64,14 @@ def change_mailbox(ctx: Context, public_id: uuid.UUID, values: MailboxValues, *,
     """Change a mailbox; an empty password keeps the present one. Another folder or host is read from its beginning."""
     checked = _check(values, needs_password=False)
     with ctx.write() as session:
-        row = get_mailbox(session, public_id)
+        row = get_way(session, BounceMailbox, public_id)
         if (row.host, row.username, row.folder) != (checked["host"], checked["username"], checked["folder"]):
             row.uid_validity, row.last_uid = None, 0
         for name, value in checked.items():
             setattr(row, name, value)
         if values.password:
             row.secret = seal(ctx.keys, _context(row), values.password.encode())
-        _audit(session, "change_mailbox", row, by)
+        audit_way(session, "change", row, by)
 
 
 def _check(values: MailboxValues, *, needs_password: bool) -> dict[str, object]:
@@ -102,44 +101,13 @@ def _check(values: MailboxValues, *, needs_password: bool) -> dict[str, object]:
     return checked
 
 
-def enable_mailbox(ctx: Context, public_id: uuid.UUID, *, is_enabled: bool, by: int | None = None) -> None:
-    """Fetch from a mailbox, or leave it alone."""
-    with ctx.write() as session:
-        row = get_mailbox(session, public_id)
-        row.is_enabled = is_enabled
-        _audit(session, "enable_mailbox" if is_enabled else "disable_mailbox", row, by)
-
-
-def archive_mailbox(ctx: Context, public_id: uuid.UUID, *, by: int | None = None) -> None:
-    """Leave a mailbox for good; its password goes."""
-    with ctx.write() as session:
-        row = get_mailbox(session, public_id)
-        row.archived_at, row.is_enabled, row.secret = utc_now(), False, b""
-        _audit(session, "archive_mailbox", row, by)
-
-
-def get_mailbox(session: Session, public_id: uuid.UUID) -> BounceMailbox:
-    """Return a mailbox that is not archived, or raise NotFoundError."""
-    query = select(BounceMailbox).where(BounceMailbox.public_id == public_id, BounceMailbox.archived_at.is_(None))
-    row = session.scalar(query)
-    if row is None:
-        raise NotFoundError("no such mailbox")
-    return row
-
-
-def list_mailboxes(session: Session) -> Sequence[BounceMailbox]:
-    """Return the mailboxes, oldest first."""
-    query = select(BounceMailbox).where(BounceMailbox.archived_at.is_(None)).order_by(BounceMailbox.id)
-    return session.scalars(query).all()
-
-
 # ------------------------------------------------------------------ polling
 
 
 def poll_mailboxes(ctx: Context) -> dict[int, int]:
     """Fetch what is new from every mailbox; return how many mails, by mailbox. What fails is written down at it."""
     with ctx.read() as session:
-        rows = [row.id for row in list_mailboxes(session) if row.is_enabled]
+        rows = [row.id for row in list_ways(session, BounceMailbox) if row.is_enabled]
     return {mailbox_id: found for mailbox_id in rows if (found := _poll(ctx, mailbox_id)) is not None}
 
 
@@ -151,12 +119,12 @@ def poll_now(ctx: Context, public_id: uuid.UUID) -> int:
         MailboxError: what the server said.
     """
     with ctx.read() as session:
-        row = get_mailbox(session, public_id)
+        row = get_way(session, BounceMailbox, public_id)
     found = _poll(ctx, row.id)
     if found is not None:
         return found
     with ctx.read() as session:
-        row = get_mailbox(session, public_id)
+        row = get_way(session, BounceMailbox, public_id)
     if row.error:
         raise MailboxError(row.error)
     raise ConflictError("the mailbox is being read just now")
@@ -222,8 +190,3 @@ def _store(ctx: Context, row: BounceMailbox, uid_validity: int, last_uid: int, m
 
 def _context(row: BounceMailbox) -> str:
     return f"mailbox:{row.public_id}"
-
-
-def _audit(session: Session, what: str, row: BounceMailbox, by: int | None) -> None:
-    detail = {"name": row.name, "host": row.host}
-    record_audit(session, f"bounces.{what}", by=by, subject=("bounce_mailbox", row.id), detail=detail)

@@ -10,11 +10,12 @@ import click
 from mailer.bounces import endpoints, service, teaching
 from mailer.bounces import mailboxes as boxes
 from mailer.bounces.came_back import COLUMNS, KINDS, Choice, iter_rows
+from mailer.bounces.ways import end_way, list_ways
 from mailer.bounces.webhooks.providers import parse_call
 from mailer.bounces.webhooks.stored import SLUGS, read_stored
 from mailer.cli.output import json_option, number, print_lines, print_mapping, telling_errors
 from mailer.cli.session import opened
-from mailer.schema.bounces import SECURITIES
+from mailer.schema.bounces import SECURITIES, BounceMailbox, WebhookEndpoint
 from mailer.statuses import EventKind, Provider
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -85,7 +86,7 @@ def mailboxes() -> None:
 def list_boxes(*, as_json: bool) -> None:
     """List them with what the server said last."""
     with opened() as ctx, ctx.read() as session:
-        rows = boxes.list_mailboxes(session)
+        rows = list_ways(session, BounceMailbox)
     shown = ("name", "host", "port", "username", "folder", "is_enabled", "polled_at", "fetched", "error")
     lines = ({"id": str(row.public_id)} | {name: getattr(row, name) for name in shown} for row in rows)
     print_lines(lines, as_json=as_json)
@@ -130,7 +131,7 @@ def webhooks() -> None:
 def list_doors(*, as_json: bool) -> None:
     """List the providers that may call, with their last call."""
     with opened() as ctx, ctx.read() as session:
-        rows = endpoints.list_endpoints(session)
+        rows = list_ways(session, WebhookEndpoint)
     shown = ("provider", "name", "is_enabled", "last_call_at", "last_outcome", "last_note", "calls", "refused")
     lines = ({"id": str(row.public_id)} | {name: getattr(row, name) for name in shown} for row in rows)
     print_lines(lines, as_json=as_json)
@@ -160,7 +161,7 @@ def add_door(*, provider: str, name: str, key_file: TextIO | None, as_json: bool
 def remove_door(*, public_id: uuid.UUID) -> None:
     """End the address of a provider for good."""
     with opened() as ctx:
-        endpoints.archive_endpoint(ctx, public_id)
+        end_way(ctx, WebhookEndpoint, public_id)
 
 
 @webhooks.command()

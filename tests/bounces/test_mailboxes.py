@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from mailer.bounces import mailboxes, service
+from mailer.bounces import mailboxes, service, ways
 from mailer.bounces.imap import Account, Mail, Mailbox, MailboxError, open_mailbox, quote
 from mailer.bounces.mailboxes import MailboxValues
 from mailer.clock import utc_now
@@ -177,8 +177,8 @@ def test_a_mailbox_stays_leased_while_it_is_read_however_long_that_takes(
 def test_a_mailbox_that_is_switched_off_or_gone_is_left_alone(ctx: Context, imap: ImapServer) -> None:
     imap.add(report(1))
     off, gone = add(ctx, imap), add(ctx, imap, move_to="Read")
-    mailboxes.enable_mailbox(ctx, off.public_id, is_enabled=False)
-    mailboxes.archive_mailbox(ctx, gone.public_id)
+    ways.enable_way(ctx, BounceMailbox, off.public_id, is_enabled=False)
+    ways.end_way(ctx, BounceMailbox, gone.public_id)
 
     assert mailboxes.poll_mailboxes(ctx) == {}
     with pytest.raises(NotFoundError):
@@ -193,7 +193,7 @@ def test_what_the_server_says_is_shown(ctx: Context, imap: ImapServer) -> None:
     with pytest.raises(MailboxError):
         mailboxes.poll_now(ctx, row.public_id)
     with ctx.read() as session:
-        kept = mailboxes.get_mailbox(session, row.public_id)
+        kept = ways.get_way(session, BounceMailbox, row.public_id)
         assert "127.0.0.1" in kept.error
         assert b"wrong" not in kept.secret
 

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from mailer.bounces import endpoints, mailboxes
+from mailer.bounces import endpoints, mailboxes, ways
 from mailer.bounces.endpoints import NEEDS_KEY
 from mailer.bounces.mailboxes import MailboxValues
 from mailer.errors import MailerError
-from mailer.schema.bounces import SECURITIES
+from mailer.schema.bounces import SECURITIES, BounceMailbox, WebhookEndpoint
 from mailer.statuses import Provider
 from mailer.web.access import OPERATIONS, access, who
 from mailer.web.requests import app_context, done, form_text, page_with_problems
@@ -26,7 +26,7 @@ _DEFAULTS = {"port": "993", "security": "tls", "folder": "INBOX"}
 def index() -> ResponseReturnValue:
     """List endpoints and mailboxes with their last call."""
     with app_context().read() as session:
-        doors, boxes = endpoints.list_endpoints(session), mailboxes.list_mailboxes(session)
+        doors, boxes = ways.list_ways(session, WebhookEndpoint), ways.list_ways(session, BounceMailbox)
     return render_template("admin/bounces/ways_in.html", doors=doors, boxes=boxes)
 
 
@@ -57,7 +57,7 @@ def show_endpoint(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show an endpoint: the address to be entered at the provider, and its last call."""
     ctx = app_context()
     with ctx.read() as session:
-        row = endpoints.get_endpoint(session, public_id)
+        row = ways.get_way(session, WebhookEndpoint, public_id)
     return render_template(
         "admin/bounces/endpoint.html", row=row, address=endpoints.shown_address(ctx, row),
         takes_key=row.provider in NEEDS_KEY or row.provider == Provider.SES, problems=(),
@@ -70,23 +70,6 @@ def change_key(public_id: uuid.UUID) -> ResponseReturnValue:
     """Change the key that a provider signs with."""
     endpoints.change_key(app_context(), public_id, form_text("key"), by=who().id)
     return done(_("Saved."), url_for("ways_in.show_endpoint", public_id=public_id))
-
-
-@pages.post("/endpoints/<uuid:public_id>/enable")
-@access(*OPERATIONS)
-def enable_endpoint(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Switch an endpoint on or off."""
-    is_enabled = form_text("on") == "1"
-    endpoints.enable_endpoint(app_context(), public_id, is_enabled=is_enabled, by=who().id)
-    return done(_("It takes calls.") if is_enabled else _("It takes no calls."), url_for("ways_in.index"))
-
-
-@pages.post("/endpoints/<uuid:public_id>/remove")
-@access(*OPERATIONS)
-def remove_endpoint(public_id: uuid.UUID) -> ResponseReturnValue:
-    """End an address for good."""
-    endpoints.archive_endpoint(app_context(), public_id, by=who().id)
-    return done(_("Its address is no more."), url_for("ways_in.index"))
 
 
 @pages.get("/mailboxes/new")
@@ -113,7 +96,7 @@ def create_mailbox() -> ResponseReturnValue:
 def show_mailbox(public_id: uuid.UUID) -> ResponseReturnValue:
     """Show a mailbox; its password stays hidden."""
     with app_context().read() as session:
-        row = mailboxes.get_mailbox(session, public_id)
+        row = ways.get_way(session, BounceMailbox, public_id)
     values = {name: str(getattr(row, name)) for name in _FIELDS}
     return render_template("admin/bounces/mailbox.html", row=row, values=values, securities=SECURITIES)
 
@@ -124,7 +107,7 @@ def save_mailbox(public_id: uuid.UUID) -> ResponseReturnValue:
     """Change a mailbox."""
     values = {name: form_text(name) for name in _FIELDS}
     with app_context().read() as session:
-        row = mailboxes.get_mailbox(session, public_id)
+        row = ways.get_way(session, BounceMailbox, public_id)
     try:
         mailboxes.change_mailbox(
             app_context(), public_id, MailboxValues(**values, password=form_text("password")), by=who().id
@@ -145,18 +128,26 @@ def poll_mailbox(public_id: uuid.UUID) -> ResponseReturnValue:
     return done(ngettext("%(num)d mail was fetched.", "%(num)d mails were fetched.", count), url_for("ways_in.index"))
 
 
-@pages.post("/mailboxes/<uuid:public_id>/enable")
+@pages.post("/<any(endpoints,mailboxes):kind>/<uuid:public_id>/enable")
 @access(*OPERATIONS)
-def enable_mailbox(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Fetch from a mailbox, or leave it alone."""
+def enable(kind: str, public_id: uuid.UUID) -> ResponseReturnValue:
+    """Switch an endpoint or a mailbox on or off."""
     is_enabled = form_text("on") == "1"
-    mailboxes.enable_mailbox(app_context(), public_id, is_enabled=is_enabled, by=who().id)
-    return done(_("It is read.") if is_enabled else _("It is left alone."), url_for("ways_in.index"))
+    if kind == "endpoints":
+        ways.enable_way(app_context(), WebhookEndpoint, public_id, is_enabled=is_enabled, by=who().id)
+        said = _("It takes calls.") if is_enabled else _("It takes no calls.")
+    else:
+        ways.enable_way(app_context(), BounceMailbox, public_id, is_enabled=is_enabled, by=who().id)
+        said = _("It is read.") if is_enabled else _("It is left alone.")
+    return done(said, url_for("ways_in.index"))
 
 
-@pages.post("/mailboxes/<uuid:public_id>/remove")
+@pages.post("/<any(endpoints,mailboxes):kind>/<uuid:public_id>/remove")
 @access(*OPERATIONS)
-def remove_mailbox(public_id: uuid.UUID) -> ResponseReturnValue:
-    """Leave a mailbox for good."""
-    mailboxes.archive_mailbox(app_context(), public_id, by=who().id)
+def remove(kind: str, public_id: uuid.UUID) -> ResponseReturnValue:
+    """End an address, or leave a mailbox, for good."""
+    if kind == "endpoints":
+        ways.end_way(app_context(), WebhookEndpoint, public_id, by=who().id)
+        return done(_("Its address is no more."), url_for("ways_in.index"))
+    ways.end_way(app_context(), BounceMailbox, public_id, by=who().id)
     return done(_("It is gone, and its password with it."), url_for("ways_in.index"))
