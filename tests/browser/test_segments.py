@@ -1,34 +1,39 @@
 """Segments in a browser: a newcomer's rule by mouse and by keys, nesting, undo, errors at their place, JSON, drafts."""
 
-import json
 import time
 from collections.abc import Iterator
-from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
-from mailer.clock import utc_now
-from mailer.context import Context
-from mailer.schema.contacts import Activity, Address, Contact
-from mailer.schema.delivery import Event, Message
 from mailer.schema.segments import Segment, SegmentMember
-from mailer.segments.queries import get_segment, iter_members
+from mailer.segments.queries import get_segment
 from tests.browser.chromium import axe_source
 from tests.browser.conftest import open_context, watched_page
+from tests.browser.edges import SEMINAR_LIST, World, assert_the_right_people, make_people_at_each_edge
+from tests.browser.hands import (
+    choose_field,
+    choose_values,
+    count,
+    fields_of,
+    first_field,
+    open_full_rule,
+    open_rule,
+    rule,
+    tab_to,
+    text,
+    type_and_take,
+)
 from tests.browser.screenshots import sign_in
 from tests.browser.test_every_page import RUN
-from tests.support.make import make_activity, make_contact
-from tests.support.story import Story, make_story
+from tests.support.story import make_story
 from tests.support.webserver import serve_pages
 
 pytestmark = pytest.mark.browser
-World = tuple[Context, Story]
 EVERYBODY = 67
-NEWSLETTER, SEMINAR_LIST = "Seminar invitation", "Seminar participants"
+NEWSLETTER = "Seminar invitation"
 
 
 @pytest.fixture(scope="module")
@@ -136,84 +141,6 @@ def test_a_newcomer_builds_the_rule_by_keyboard_alone(page: Page, base: str, wor
     expect(page.get_by_role("heading", name="Asleep at the till, by keys")).to_be_visible()
     assert time.monotonic() - started < 60
     assert_the_right_people(page, world, "Asleep at the till, by keys")
-
-
-def make_people_at_each_edge(ctx: Context, story: Story) -> None:
-    """Write two people who belong in, and one for each condition who fails that one only."""
-    people: dict[str, dict[str, Any]] = {
-        "norway": {},
-        "sweden": {"country": "Sweden"},
-        "class-a": {"data": {"customer_class": "A"}},
-        "denmark": {"country": "Denmark"},
-        "bought": {},
-        "never-opened": {},
-        "listed": {},
-    }
-    with ctx.write() as session:
-        listed = get_segment(session, SEMINAR_LIST)
-        for name, values in people.items():
-            kept = {"country": "Norway", "data": {"customer_class": "B"}, **values}
-            contact = make_contact(session, f"{name}@example.com", key=ctx.keys.suppression, first_name=name, **kept)
-            days = 20 if name == "bought" else 400
-            make_activity(session, contact, kind="purchase", at=utc_now() - timedelta(days=days), amount=100)
-            if name == "listed":
-                session.add(SegmentMember(segment_id=listed.id, contact_id=contact.id, added_at=utc_now()))
-            if name != "never-opened":
-                open_mail(session, story, contact)
-
-
-def open_mail(session: Any, story: Story, contact: Contact) -> None:
-    """Write that a person opened the finished campaign's mail."""
-    sending_id = story.finished.sending_id
-    message = Message(
-        sending_id=sending_id, contact_id=contact.id, address_id=contact.address_id, recipient_key=contact.id,
-        state="accepted", accepted_at=utc_now(), gate_at=utc_now(),
-    )  # fmt: skip
-    session.add(message)
-    session.flush()
-    session.add(
-        Event(
-            message_id=message.id,
-            sending_id=sending_id,
-            contact_id=contact.id,
-            kind="open",
-            hit_class="human",
-            at=utc_now(),
-            dedupe_key=f"open:{message.id}",
-        )
-    )
-
-
-def assert_the_right_people(page: Page, world: World, name: str) -> None:
-    """Compare the segment's members with a set that is computed without any SQL of ours."""
-    ctx, story = world
-    with ctx.read() as session:
-        found = {member.email for member in iter_members(session, get_segment(session, name), utc_now().date())}
-        contacts = session.execute(select(Contact, Address.email).join(Address, Address.id == Contact.address_id)).all()
-        purchases = session.execute(select(Activity.contact_id, Activity.at).where(Activity.kind == "purchase")).all()
-        opens = session.execute(select(Event.contact_id, Event.sending_id, Event.kind, Event.hit_class)).all()
-        segment = get_segment(session, SEMINAR_LIST)
-        listed = set(session.scalars(select(SegmentMember.contact_id).where(SegmentMember.segment_id == segment.id)))
-    start = six_months_before(utc_now().date())
-    buyers = {number for number, at in purchases if at.date() >= start}
-    openers = {number for number, sending, kind, judged in opens
-               if (sending, kind, judged) == (story.finished.sending_id, "open", "human")}  # fmt: skip
-    expected = {
-        email for contact, email in contacts
-        if contact.data.get("customer_class") == "B" and contact.country in ("Norway", "Sweden")
-        and contact.id not in buyers and contact.id in openers and contact.id not in listed
-    }  # fmt: skip
-    assert found == expected
-    edge = {f"{name}@example.com" for name in ("class-a", "denmark", "bought", "never-opened", "listed")}
-    assert {"norway@example.com", "sweden@example.com"} <= found
-    assert not edge & found
-    expect(page.locator("#live [data-count]")).to_have_attribute("data-count", str(len(expected)))
-
-
-def six_months_before(day: date) -> date:
-    """Return the first day of the month six months before the one of `day`."""
-    months = day.year * 12 + day.month - 1 - 6
-    return date(months // 12, months % 12 + 1, 1)
 
 
 # ------------------------------------------------------------------ what one does with lines and groups
@@ -505,88 +432,3 @@ def test_a_full_builder_does_not_scroll_sideways_on_a_phone(page: Page, base: st
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.get_by_role("combobox", name="Field").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-
-
-# ------------------------------------------------------------------ hands
-
-
-def choose_field(page: Page, name: str) -> None:
-    """Choose a field in the newest line, by mouse."""
-    box = page.get_by_role("combobox", name="Field", exact=True).last
-    if box.get_attribute("aria-expanded") != "true":
-        box.click()
-    page.get_by_role("listbox", name="Field").get_by_text(name, exact=True).click()
-
-
-def choose_values(page: Page, label: str, *values: str) -> None:
-    """Choose values in a picker, by mouse."""
-    for value in values:
-        page.get_by_role("combobox", name=label, exact=True).click()
-        page.get_by_role("listbox", name=label, exact=True).get_by_text(value, exact=True).click()
-    expect(page.locator(".chip-item").filter(has_text=values[-1])).to_be_visible()
-
-
-def tab_to(page: Page, selector: str) -> None:
-    """Press Tab until what `selector` finds has the focus."""
-    for _ in range(80):
-        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"Tab does not reach {selector}")
-
-
-def type_and_take(page: Page, words: str) -> None:
-    """Type into the picker that has the focus and take the best match as soon as it is there."""
-    page.keyboard.type(words)
-    expect(page.locator(".combo-list:visible .active").first).to_be_visible()
-    page.keyboard.press("Enter")
-    expect(page.locator(".combo-list:visible")).to_have_count(0)
-
-
-def open_rule(page: Page, base: str, data: dict[str, Any]) -> None:
-    """Open an editor that holds a rule."""
-    page.goto(f"{base}/segments/new")
-    page.get_by_text("The rule as JSON, for experts").click()
-    page.locator("#rule").fill(json.dumps({"version": 1, **data}))
-    page.get_by_text("The rule as JSON, for experts").click()
-
-
-def open_full_rule(page: Page, base: str) -> None:
-    """Open an editor with groups in groups, every kind of note and an error."""
-    inner = {"none": [text("title", ""), {"field": "created_at", "op": "previous", "value": {"n": 3, "unit": "month"}}]}
-    purchase = {"kind": "purchase", "sum": {"op": "between", "value": [1, 2000]}, "currency": "NOK"}
-    open_rule(page, base, {"all": [
-        {"any": [{"field": "country", "op": "is_one_of", "value": ["Norway", "Sweden"]}, inner]},
-        {"field": "activity", "op": "has", "value": purchase},
-        {"field": "opened", "op": "did", "value": {"campaign": 1}},
-        {"field": "nonsense", "op": "is", "value": 3},
-        {**text("last_name", "x"), "off": True},
-    ]})  # fmt: skip
-    expect(page.locator(".rule-problem")).to_be_visible()
-
-
-def text(field: str, value: str) -> dict[str, Any]:
-    """Return a line that compares a text."""
-    return {"field": field, "op": "equals", "value": value}
-
-
-def count(page: Page) -> Locator:
-    """Return where the live number stands."""
-    return page.locator("#live [data-count]")
-
-
-def rule(page: Page) -> dict[str, Any]:
-    """Return the rule that the form would send."""
-    data: dict[str, Any] = json.loads(page.locator("#rule").input_value())
-    return data
-
-
-def fields_of(data: dict[str, Any]) -> list[Any]:
-    """Return the names of fields in a rule, groups as lists."""
-    items = next(data[mode] for mode in ("all", "any", "none") if mode in data)
-    return [item["field"] if "field" in item else fields_of(item) for item in items]
-
-
-def first_field(page: Page, line: int) -> Locator:
-    """Return the field picker of a line of the whole page."""
-    return page.locator(".rule-line").nth(line).get_by_role("combobox", name="Field")
