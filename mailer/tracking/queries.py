@@ -16,6 +16,7 @@ from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
 
 _MOST_HITS = 20_000
+_MOST_OF_MAIL = 20_000
 _VERDICT_LOCK = 0x6D61_696C_0001
 """Our number among PostgreSQL's advisory locks."""
 
@@ -178,23 +179,33 @@ def links_with_actions(session: Session, link_ids: Iterable[int]) -> set[int]:
 
 
 def list_hits(session: Session, message_ids: Collection[int]) -> list[StoredHit]:
-    """Return the hits of mails, newest first, at most 20,000: more is a flood of repeats."""
-    return _list_hits(session, is_among(session, Hit.message_id, sorted(message_ids)))
+    """Return the hits of mails, newest first, at most 20,000 of a mail: more is a flood of repeats."""
+    return _list_hits(session, message_ids)
 
 
 def list_pixel_heads(session: Session, message_ids: Collection[int], since: datetime) -> list[StoredHit]:
     """Return HEADs for the pixels of mails since a time."""
-    asked = (Hit.at >= since, Hit.kind == "open", Hit.method == "HEAD")
-    return _list_hits(session, is_among(session, Hit.message_id, sorted(message_ids)), *asked)
+    return _list_hits(session, message_ids, Hit.at >= since, Hit.kind == "open", Hit.method == "HEAD")
 
 
-def _list_hits(session: Session, *conditions: ColumnElement[bool]) -> list[StoredHit]:
+def _list_hits(session: Session, message_ids: Collection[int], *conditions: ColumnElement[bool]) -> list[StoredHit]:
+    """Return hits of mails, all at once; one by one where there are so many that a flood on one would hide others."""
+    ids = sorted(message_ids)
+    found = _read_hits(session, is_among(session, Hit.message_id, ids), *conditions, limit=_MOST_HITS)
+    if len(found) < _MOST_HITS:
+        return found
+    return [
+        hit for each in ids for hit in _read_hits(session, Hit.message_id == each, *conditions, limit=_MOST_OF_MAIL)
+    ]
+
+
+def _read_hits(session: Session, *conditions: ColumnElement[bool], limit: int) -> list[StoredHit]:
     columns = (
         Hit.id, Hit.message_id, Hit.kind, Hit.link, Hit.method, Hit.at, Hit.flags, Hit.ip, Hit.user_agent,
         Hit.hit_class, Hit.reason, Hit.rules,
     )  # fmt: skip
     newest = (Hit.message_id.desc(), Hit.at.desc())  # as the index has them: by id, the whole table would be walked
-    rows = session.execute(select(*columns).where(*conditions).order_by(*newest).limit(_MOST_HITS))
+    rows = session.execute(select(*columns).where(*conditions).order_by(*newest).limit(limit))
     return [StoredHit._make(row) for row in rows]
 
 

@@ -14,7 +14,7 @@ from mailer.context import Context
 from mailer.schema.actions import ActionRun
 from mailer.schema.delivery import Event, Message
 from mailer.schema.tracking import Hit, SpoolPosition
-from mailer.tracking import service
+from mailer.tracking import queries, service
 from mailer.tracking.ingest import ingest_until
 from mailer.tracking.records import GET, HEAD, POST, RawHit, pack_hit
 from mailer.tracking.spool import SpoolWriter, list_segments
@@ -239,6 +239,25 @@ def test_a_database_that_is_away_costs_nothing_but_time(sent: Sent, make_ctx) ->
 
     assert calls
     assert sent.take_in() == 1
+
+
+def test_a_flood_on_one_mail_hides_no_other_mails_hits(
+    sent: Sent, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flooded = Sent(ctx)
+    for number, second in enumerate((100, 101)):
+        sent.hit(second, number)
+    for second in range(100, 105):
+        flooded.hit(second, 0)
+    sent.take_in()
+    monkeypatch.setattr(queries, "_MOST_HITS", 3)
+
+    sent.hit(102, 2)
+    sent.writer.append(pack_hit(flooded.raw_hit(110, 0)))  # in the same page
+    sent.take_in()
+
+    assert {hit_class for _, hit_class, _ in sent.events()} == {"machine"}
+    flooded.writer.close()
 
 
 def test_a_person_erased_while_a_page_is_judged_leaves_no_trace(sent: Sent) -> None:
