@@ -9,7 +9,8 @@ from typing import Any
 from mailer.segments.fields import FIELDS, OPERATORS, Kind, Value
 from mailer.statuses import SegmentOperation
 from tests.segments import worlds
-from tests.segments.oracle import Row, World
+from tests.segments.comparing import Row
+from tests.segments.oracle import World
 
 UNITS = ("day", "week", "month", "quarter", "half_year", "year")
 NUMBER_OPS = ("=", "<>", "<", "<=", ">", ">=")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailer.segments.compile.dates import day_start, instants_of
 from mailer.segments.periods import DATED, RELATIVE, DateOp, DateTest, Unit, move, resolve_range
-from tests.segments.oracle import day_in, unit_number
+from tests.segments.comparing import day_in, unit_number
 
 TODAY = date(2026, 11, 21)  # a Saturday
 D = date.fromisoformat

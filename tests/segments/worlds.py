@@ -16,7 +16,8 @@ from mailer.schema.content import ContentVersion, TrackedLink
 from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.followups import FollowUp
 from mailer.schema.segments import Segment, SegmentInput, SegmentMember
-from tests.segments.oracle import Row, World
+from tests.segments.comparing import Row
+from tests.segments.oracle import World
 from tests.support.make import fill_engagement, make_sender, make_staff, make_workspace
 
 TODAY = date(2026, 11, 21)

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("name", "size"), [("import", 6_000), ("segments", 2_000), ("freeze", 2_000), ("ingest", 2_000)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("import", 6_000), ("segments", 2_000), ("freeze", 2_000), ("ingest", 2_000)]
+)
 def test_benchmark_ends_with_its_figures(name: str, size: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", "--size", str(size)],
