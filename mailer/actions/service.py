@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
@@ -19,6 +18,7 @@ from mailer.actions.queries import NOT_DONE, can_be_tried
 from mailer.actions.verbs import Verb, perform_verb
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import insert_into
 from mailer.errors import MailerError
 from mailer.log import get_logger
 from mailer.schema.actions import ActionRun
@@ -70,8 +70,7 @@ def schedule_actions(session: Session, clicks: Sequence[Click]) -> int:
         for click in clicks
         for action in actions.get(click.tracked_link_id, ())
     }  # fmt: skip
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(ActionRun)
+    statement = insert_into(session, ActionRun)
     again = {name: statement.excluded[name] for name in ("message_id", "hit_at", "due_at", "note", "attempts", "state")}
     statement = statement.on_conflict_do_update(
         index_elements=["link_action_id", "contact_id", "occurrence"], set_=again, where=ActionRun.state == "void"

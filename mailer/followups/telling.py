@@ -11,9 +11,9 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.database import insert_into
 from mailer.followups.calendar import Calendar
 from mailer.followups.rules import find_calendar
 from mailer.schema.accounts import Staff
@@ -106,9 +106,10 @@ def _is_morning(local: datetime, last: date | None, calendar: Calendar) -> bool:
 
 def _lock(session: Session) -> None:
     """Let one at a time tell: whoever waited sees what was told meanwhile."""
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert
     everybody = select(Staff.id, literal(TaskMail.DAILY.value)).where(Staff.archived_at.is_(None))
-    session.execute(insert(FollowUpMail).from_select(["staff_id", "mode"], everybody).on_conflict_do_nothing())
+    session.execute(
+        insert_into(session, FollowUpMail).from_select(["staff_id", "mode"], everybody).on_conflict_do_nothing()
+    )
     session.execute(select(FollowUpMail.staff_id).order_by(FollowUpMail.staff_id).with_for_update()).all()
 
 
