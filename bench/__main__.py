@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("bounces", "render", "import", "track", "ingest", "segments", "freeze", "send", "soak")
+NAMES = ("bounces", "render", "import", "track", "ingest", "segments", "freeze", "pages", "send", "soak")
 
 
 def main() -> int:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.contacts.search import match_people
 from mailer.errors import NotFoundError
 from mailer.schema.contacts import Address, Company, Contact, ContactField, ContactTag, Tag
 
@@ -27,38 +28,18 @@ class ContactLine:
     created_at: datetime
 
 
-_WORDS = 5
-
-
-def match_words(search: str) -> list[ColumnElement[bool]]:
-    """Return the conditions of a search: each word stands in address, name or company, which the query has joined.
-
-    Words after the fifth are left out.
-    """
-    return [
-        or_(
-            Address.email.contains(word.lower(), autoescape=True),
-            Contact.first_name.icontains(word, autoescape=True),
-            Contact.last_name.icontains(word, autoescape=True),
-            Company.name.icontains(word, autoescape=True),
-        )
-        for word in search.split()[:_WORDS]
-    ]
-
-
 def list_contacts(
     session: Session, *, search: str = "", before_id: int | None = None, limit: int = 50
 ) -> list[ContactLine]:
-    """Return contacts, newest first, in keyset pages; `search` looks at address, names and company."""
+    """Return contacts, newest first, in keyset pages; `search` as in search.py."""
     query = (
         select(Contact, Address.email, Company.name)
         .outerjoin(Address, Address.id == Contact.address_id)
         .outerjoin(Company, Company.id == Contact.company_id)
-        .where(Contact.archived_at.is_(None))
+        .where(Contact.archived_at.is_(None), *match_people(session, search))
         .order_by(Contact.id.desc())
         .limit(limit)
     )
-    query = query.where(*match_words(search))
     if before_id is not None:
         query = query.where(Contact.id < before_id)
     return [

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Integer, cast, func, select
+from sqlalchemy import ColumnElement, Integer, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from mailer.actions.queries import count_outcomes, list_actions
 from mailer.delivery.queries import count_states, display_state
 from mailer.privacy.queries import get_kept_figures
-from mailer.reports.figures import count_bounced_later
+from mailer.reports.figures import count_bounced_later, count_reactions
 from mailer.reputation.counting import was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import ConsentEvent
@@ -126,17 +126,12 @@ def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
     transmitted = session.scalar(
         select(func.count()).select_from(Message).where(Message.sending_id == sending_id, was_transmitted())
     )
-    events = session.execute(
-        select(Event.kind, Event.hit_class, func.count(Event.message_id.distinct()))
-        .where(Event.sending_id == sending_id)
-        .group_by(Event.kind, Event.hit_class)
-    )
     return CampaignFigures(
         states=states,
         skipped=skipped,
         transmitted=transmitted or 0,
         bounced_later=count_bounced_later(session, Event.sending_id == sending_id),
-        events={(kind, word or ""): count for kind, word, count in events},
+        events=count_reactions(session, [sending_id]),
         unsubscribed=_count_unsubscribed(session, sending_id),
         follow_ups=_count_follow_ups(session, sending_id, kept),
         links=list_links(session, sending_id, kept),
@@ -258,7 +253,8 @@ def list_reactions(session: Session, sending: Sending) -> Curve:
     )
     last = session.scalar(select(func.max(Event.at)).where(*reactions))
     step = _step(last - start if last else timedelta())
-    bucket = _bucket_since(session, start, step)
+    since = _bucket_since(session, start, step)
+    bucket = case((since < 0, 0), else_=since)  # a clock that was set back
     rows = session.execute(
         select(Event.kind, Event.hit_class, bucket, func.count())
         .where(*reactions)
@@ -268,7 +264,7 @@ def list_reactions(session: Session, sending: Sending) -> Curve:
     series = {name: [0] * size for name in SERIES}
     for kind, word, at, count in rows:
         who = "human" if word == HitClass.HUMAN else "machine"
-        series[f"{who}_{kind}s"][max(0, at)] += count
+        series[f"{who}_{kind}s"][at] += count
     return Curve([_label(step * number) for number in range(size)], series)
 
 

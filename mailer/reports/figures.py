@@ -1,9 +1,10 @@
 """Figures of the whole workspace: the dashboard's tiles, and which first steps are done. Computed from rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
@@ -11,9 +12,10 @@ from mailer.reputation.counting import COUNTED_CLASSES, was_transmitted
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Consent, ConsentEvent
 from mailer.schema.contacts import Contact
-from mailer.schema.delivery import Event, Message, Sending
+from mailer.schema.delivery import TROUBLE, Event, Message, Sending
 from mailer.schema.imports import ImportRun
 from mailer.schema.workspace import Sender
+from mailer.segments.chosen import is_among
 from mailer.statuses import (
     PERMITS_MARKETING,
     ConsentVerdict,
@@ -56,7 +58,7 @@ def get_overview(session: Session) -> Overview:
     since = utc_now() - PERIOD
     recent = (Sending.started_at >= since, Sending.sending_class.in_(COUNTED_CLASSES))
     transmitted, accepted = _count_transmitted(session, *recent)
-    events = _count_reactions(session, *recent)
+    events = count_reactions(session, session.scalars(select(Sending.id).where(*recent)).all())
     people = select(func.count()).select_from(Contact).where(Contact.archived_at.is_(None))
     permitted = people.join(Consent, Consent.contact_id == Contact.id).where(
         Consent.purpose == Purpose.E_MARKETING.value, Consent.permission.in_([word.value for word in PERMITS_MARKETING])
@@ -81,15 +83,39 @@ def get_overview(session: Session) -> Overview:
     )
 
 
-def _count_reactions(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str, str], int]:
-    """Return messages with at least one event, by kind and class; `conditions` choose the sendings."""
+def count_reactions(session: Session, sending_ids: Sequence[int]) -> dict[tuple[str, str], int]:
+    """Return messages of sendings with at least one event, by kind and class.
+
+    A sending has one message for a contact, so its contacts are counted, which an index has in order; only for people
+    who were erased the messages themselves.
+    """
     rows = session.execute(
+        select(
+            Event.kind,
+            Event.hit_class,
+            func.count(Event.contact_id.distinct()),
+            func.count().filter(Event.contact_id.is_(None)),
+        )
+        .where(is_among(session, Event.sending_id, sending_ids))
+        .group_by(Event.sending_id, Event.kind, Event.hit_class)
+    )
+    found: dict[tuple[str, str], int] = {}
+    nameless = False
+    for kind, hit_class, people, erased in rows:
+        found[kind, hit_class or ""] = found.get((kind, hit_class or ""), 0) + people
+        nameless = nameless or erased > 0
+    if nameless:
+        for kind, hit_class, count in session.execute(_nameless(session, sending_ids)):
+            found[kind, hit_class or ""] += count
+    return found
+
+
+def _nameless(session: Session, sending_ids: Sequence[int]) -> Select[str, str | None, int]:
+    return (
         select(Event.kind, Event.hit_class, func.count(Event.message_id.distinct()))
-        .join(Sending, Sending.id == Event.sending_id)
-        .where(*conditions)
+        .where(is_among(session, Event.sending_id, sending_ids), Event.contact_id.is_(None))
         .group_by(Event.kind, Event.hit_class)
     )
-    return {(kind, hit_class or ""): count for kind, hit_class, count in rows}
 
 
 def _count_transmitted(session: Session, *conditions: ColumnElement[bool]) -> tuple[int, int]:
@@ -110,7 +136,8 @@ def count_bounced_later(session: Session, *conditions: ColumnElement[bool]) -> i
         select(func.count(Event.message_id.distinct()))
         .join(Message, Message.id == Event.message_id)
         .join(Sending, Sending.id == Event.sending_id)
-        .where(Event.kind.in_(bounces), Message.state == MessageState.ACCEPTED.value, *conditions)
+        .where(text(f"event.{TROUBLE}"), Event.kind.in_(bounces), *conditions)
+        .where(Message.state == MessageState.ACCEPTED.value)
     )
     return session.scalar(query) or 0
 

@@ -148,7 +148,7 @@ class Event(Base):
         one_of("class", HitClass),
         Index("ix_event_message_id", "message_id", "id"),
         Index("ix_event_contact_kind_at", "contact_id", "kind", "at", "class", "sending_id"),
-        Index("ix_event_sending_kind_at", "sending_id", "kind", "at", "class", "contact_id"),
+        Index("ix_event_sending_kind_class", "sending_id", "kind", "class", "contact_id", "at"),
         Index("ix_event_kind_at", "kind", "at", "class", "contact_id"),
         Index("ix_event_trouble", "id", sqlite_where=text(TROUBLE), postgresql_where=text(TROUBLE)),
         Index(

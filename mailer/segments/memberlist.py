@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, literal, null
 from sqlalchemy.orm import Session
 
-from mailer.contacts.queries import match_words
+from mailer.contacts.search import match_people
 from mailer.schema.accounts import Staff
 from mailer.schema.contacts import Address, Company, Contact
 from mailer.schema.segments import Segment, SegmentMember
@@ -59,10 +59,12 @@ def list_member_lines(
     query = query.outerjoin(Company, Company.id == Contact.company_id)
     if is_static:
         query = query.outerjoin(Staff, Staff.id == SegmentMember.added_by)
+    key = SegmentMember.contact_id if is_static else Contact.id  # a list is read in its own order, not sorted whole
     if before_id is not None:
-        query = query.where(Contact.id < before_id)
+        query = query.where(key < before_id)
     with at_most(session, SECONDS):
-        rows = session.execute(query.where(*match_words(search)).order_by(Contact.id.desc()).limit(limit)).all()
+        found = query.where(*match_people(session, search)).order_by(key.desc()).limit(limit)
+        rows = session.execute(found).all()
     return [MemberLine(*row) for row in rows]
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
@@ -78,6 +78,20 @@ def test_opens_count_a_message_once_and_machines_apart(ctx: Context, sent: Sendi
         found = campaign_figures.get_campaign_figures(session, sent.id)
 
     assert (found.event("open", "human"), found.event("open", "machine")) == (1, 2)
+
+
+def test_people_who_were_erased_are_counted_by_their_messages(ctx: Context, sent: Sending) -> None:
+    with ctx.write() as session:
+        named, *erased = list_ids(session, sent)[:4]
+        for message_id in (named, *erased, *erased):
+            add_event(session, message_id, "open", "human")
+        session.execute(update(Event).where(Event.message_id.in_(erased)).values(contact_id=None))
+
+    with ctx.read() as session:
+        found = campaign_figures.get_campaign_figures(session, sent.id)
+        overview = figures.get_overview(session)
+
+    assert (found.event("open", "human"), overview.opened) == (4, 4)
 
 
 def test_delivered_is_accepted_less_what_bounced_later(ctx: Context, sent: Sending) -> None:
@@ -163,6 +177,20 @@ def test_the_curve_of_a_minute_is_not_one_point(ctx: Context, sent: Sending) -> 
 
     assert len(curve.labels) == 38
     assert sum(curve.series["human_opens"]) == 10
+
+
+def test_reactions_before_the_start_stand_at_it(ctx: Context, sent: Sending) -> None:
+    """As after a clock was set back: the page says what it can, and does not fail."""
+    with ctx.write() as session:
+        start = session.get_one(Sending, sent.id).started_at
+        assert start is not None
+        for hours, message_id in enumerate(list_ids(session, sent), 5):
+            add_event(session, message_id, "open", "human", at=start - timedelta(hours=hours))
+
+    with ctx.read() as session:
+        curve = campaign_figures.list_reactions(session, session.get_one(Sending, sent.id))
+
+    assert curve.series["human_opens"] == [10, 0]
 
 
 def test_recipients_are_paged_by_state_and_by_reaction(ctx: Context, sent: Sending) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.contacts.search import match_people
 from mailer.schema.accounts import Staff
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.segments import SegmentEvent, SegmentSize, SegmentWatch
@@ -77,12 +78,7 @@ def list_events(
         query = query.where(SegmentEvent.kind == kind)
     if before_id is not None:
         query = query.where(SegmentEvent.id < before_id)
-    for word in search.split():
-        query = query.where(
-            Address.email.contains(word.lower(), autoescape=True)
-            | Contact.first_name.icontains(word, autoescape=True)
-            | Contact.last_name.icontains(word, autoescape=True)
-        )
+    query = query.where(*match_people(session, search, with_company=False))
     return [
         HistoryLine(
             event.id, event.at, SegmentChange(event.kind), event.cause, event.contact_id, public_id,
