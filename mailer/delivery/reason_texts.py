@@ -101,6 +101,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         (?:no|isn't any|is no) account by that name
         recipient name is not recogni[sz]ed|wasn't found at \S+|couldn't be found(?: at| or)
         no mailbox here by that name
+        do(?:es)? not know (?:any|a)(?:body|one| user| person)\b
         account or domain may not exist|no valid recipients? for
         """,
     ),

@@ -80,6 +80,7 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         (?:destinataire|utilisateur|adresse|bo[iî]te|compte).{0,50}(?:inexistant|invalide|non valide)
         (?:aucun|pas d') (?:utilisateur|destinataire|bo[iî]te)|n'existe (?:pas|plus)|utilisateur inconnu
         destinataire inconnu|pas d'utilisateur|adresse introuvable
+        (?:usuario|destinatari[oa]|cuenta).{0,30}no (?:se encuentra|est[aá]) registrad
         no se (?:ha )?(?:encontr\w+).{0,20}(?:direcci[oó]n|usuario|buz[oó]n|destinatari)
         (?:usuario|destinatari[oa]|direcci[oó]n).{0,50}(?:desconocid|no (?:existe|encontrad|v[aá]lid|se encontr))
         (?:buz[oó]n|cuenta|casilla).{0,50}(?:desconocid|no (?:existe|encontrad|v[aá]lid|se encontr))
@@ -103,7 +104,7 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         ukjent (?:bruker|mottaker)|ukendt (?:bruger|modtager)
         (?:käyttäjä|vastaanottaja|osoite|osoitet)\w*.{0,30}(?:tuntematon|ei löydy|ei löytynyt|ei ole olemassa)
         (?:użytkownik|odbiorc|adres|skrzynk|kont)\w*.{0,30}(?:nieznan|nie istnieje|nie znaleziono)
-        nie znaleziono.{0,20}(?:adres|użytkownik|odbiorc|skrzynk|kont)
+        nie (?:znaleziono|ma takie\w*).{0,20}(?:adres|użytkownik|odbiorc|skrzynk|kont)
         (?:uživatel|příjemce|adresa|schránk|účet)\w*.{0,30}(?:neexistuje|neznám|nenalezen|nebyla nalezena|neplatn)
         neznám\w* (?:uživatel|příjemce)
         (?:používateľ|príjemc|adresa|schránk)\w*.{0,30}(?:neexistuje|neznám|nenašl|nenájden)
@@ -114,6 +115,7 @@ TEXTS_WORLD: tuple[tuple[str, str], ...] = (
         (?:adrese|lietotājs|saņēmējs)\w*.{0,20}(?:nav atrast|neeksistē|nezinām)
         (?:adresas|vartotojas|gavėjas)\w*.{0,20}(?:nerastas|neegzistuoja|nežinom)
         (?:пользовател|получател|адрес|ящик)\w*.{0,40}(?:не существует|не найден|неизвест|отсутству|недействит)
+        (?:пользовател|получател|адрес|ящик)\w*.{0,40}не зарегистрирован
         не существует|несуществующ
         (?:користувач|одержувач|отримувач|адрес)\w*.{0,40}(?:не знайдено|не існує|невідом)
         (?:потребител|получател|адрес)\w*.{0,40}(?:не съществува|не е намерен|непознат)
