@@ -174,7 +174,7 @@ class Web:
         return self
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "bench.track_servers", "durable", str(self.port)]
+        command = [sys.executable, "-m", "bench.track_servers", "ours", str(self.port)]
         self._process = subprocess.Popen(command, env=self._environment, start_new_session=True)
 
     def kill(self) -> None:
