@@ -64,7 +64,11 @@ def own_words(mail: Part) -> str:
 
 
 # "A message you sent with the following header fields:", and below the fields what happened to it.
-_TOLD_FIELDS = re.compile(r"(header fields:[ \t]*\n\s*)(?:[ \t]+[\w-]+:[^\n]*\n)+(?=[ \t]*\n\S)", re.IGNORECASE)
+_TOLD_FIELDS = re.compile(
+    r"(header fields:[ \t]{0,9}\n(?:[ \t]{0,9}\n){0,3})"
+    r"(?:[ \t]{1,9}[\w-]{1,40}:[^\n]{0,500}\n){1,20}(?=[ \t]{0,9}\n\S)",
+    re.IGNORECASE,
+)
 
 
 def _without_told_fields(text: str) -> str:

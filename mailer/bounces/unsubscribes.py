@@ -29,7 +29,7 @@ _BESIDE = (
 )
 _SUBJECT = re.compile(
     rf"\W*{_WORD}\W*|\W*(?:un-?subscribe|list-unsubscribe|optout|signoff|abmelden|abbestellen|desinscription)\b.{{0,120}}"
-    rf"|\W*(?:{_BESIDE}\W+)*{_CLEAR}(?:\W+{_BESIDE})*\W*|\W*remove (?:me )?from (?:{_BESIDE}\W*)+"
+    rf"|\W*(?:{_BESIDE}\W+)*{_CLEAR}(?:\W+{_BESIDE})*\W*|\W*remove (?:me )?from (?:{_BESIDE}\b\W*)+"
 )
 _ANSWERED = re.compile(rf"\W*(?:(?:re|aw|sv|tr|antw|r|vs): ?)+{_WORD}\W*")
 _TO = re.compile(

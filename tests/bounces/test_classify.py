@@ -175,6 +175,10 @@ def test_no_input_raises(noise: bytes, place: int, insert: bytes) -> None:
 
 
 HOSTILE = {
+    "words that run together": b"From: a@b.example\r\nSubject: remove from " + b"ala" * 60 + b"x\r\n\r\nhi",
+    "blanks below a heading": plain("failure notice", ("header fields:\n" + " " * 19_000 + "\n\n") * 15),
+    "headings in headings": plain("failure notice", " a: header fields:\n" * 15_000 + "\n\n"),
+    "one line of keys": plain("failure notice", "header copy of follow " * 13_000),
     "spaces": plain("Undelivered", " " * 200_000),
     "lines": plain("Undelivered", "\n" * 200_000),
     "words": plain("Undelivered", "mailbox is " * 50_000),
