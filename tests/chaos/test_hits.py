@@ -81,7 +81,7 @@ def test_what_was_answered_is_in_the_database_once(
         paths = _paths(field, make_crowd(field.ctx, 50), hits)
         field.chance.shuffle(paths)
         environment = {f"MAILER_{name.upper()}": value for name, value in field.stable.settings.items()}
-        with server("durable", {**os.environ, **environment}) as (port, _):
+        with server("ours", {**os.environ, **environment}) as (port, _):
             wait_for("the links", lambda: _knows_links(port, sorted({path for path in paths if "/c/" in path})))
             readers, stop = Readers(port), threading.Event()
             killer = threading.Thread(target=_kill_regularly, args=(field, ("ingest",), kills, stop))
