@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ from mailer.schema.delivery import Message, SendBatch, Sending
 from mailer.schema.reputation import Breaker, OutsideFigure, RateLook, RateSlot
 from mailer.schema.transports import RelayState, SendingDomain
 from mailer.schema.workspace import Workspace
+from mailer.tracking.records import RawHit, pack_hit
+from mailer.tracking.spool import SpoolWriter, list_segments
 from tests.reports.promql import evaluate, metrics_of, parse_metrics
 from tests.reputation.scene import make_sent
 from tests.support.client import make_client
@@ -109,6 +112,17 @@ def change(statement: Callable[[], Any]) -> Callable[[Context], None]:
     return run
 
 
+def leave_hits(ctx: Context) -> None:
+    with closing(SpoolWriter(ctx.settings.spool_dir, durable=False)) as writer:
+        writer.append(pack_hit(RawHit(NOW.timestamp() - 180, 1, 1, 42, 0, 0, "192.0.2.1", "Mozilla/5.0")))
+
+
+def damage_spool(ctx: Context) -> None:
+    leave_hits(ctx)
+    (segment,) = list_segments(ctx.settings.spool_dir)
+    segment.set_aside()
+
+
 NOW = utc_now()
 WRONG: list[tuple[str, Callable[[Context], None]]] = [
     ("MailNotMoving", due),
@@ -128,6 +142,8 @@ WRONG: list[tuple[str, Callable[[Context], None]]] = [
     ("ReportsNotRead", row(BounceReport, received_at=NOW - timedelta(seconds=400), source="smtp", digest=b"d" * 32,
                            state="received", mail_from="", rcpt_to="", reason="", status="", recipients=[],
                            diagnostic="", matched_by="")),
+    ("HitsNotTakenIn", leave_hits),
+    ("SpoolDamaged", damage_spool),
     ("DomainRecordsBroken", row(SendingDomain, public_id=uuid.uuid4(), domain="example.com", checks={},
                                 created_at=NOW)),
     ("DeferralsHigh", change(lambda: update(RateSlot).values(deferred=60))),
