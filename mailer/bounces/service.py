@@ -5,6 +5,7 @@ known by its digest, an event by its message and kind.
 """
 
 import hashlib
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,7 @@ from mailer.bounces.reading import read_report
 from mailer.bounces.words import Kind
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import spare_flush
 from mailer.errors import InputError, MailerError, Problem
 from mailer.log import get_logger
 from mailer.schema.base import Base
@@ -107,7 +109,7 @@ def process_reports(ctx: Context) -> int:
     done = after = 0
     while waiting := _list_waiting(ctx, after):
         after = waiting[-1]
-        for report_id in waiting:
+        for report_id in random.sample(waiting, len(waiting)):  # in step, several workers would read each one together
             try:
                 done += _process_one(ctx, report_id)
             except OperationalError as error:  # a deadlock, a database that is away: nothing is wrong with the report
@@ -135,6 +137,7 @@ def _process_one(ctx: Context, report_id: int) -> int:
         locked = session.get(BounceReport, report_id, with_for_update={"skip_locked": True})
         if locked is None or locked.state != "received":
             return 0
+        spare_flush(session)
         apply_report(session, ctx, locked, read)
     return 1
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.context import Context
+from mailer.database import spare_flush
 from mailer.errors import ConflictError
 from mailer.imports.check import Refused
 from mailer.imports.parse import COPY, Checker, Chunk, open_chunks
@@ -143,7 +144,7 @@ def _open_stage(run: Run) -> Iterator[Path | str | None]:
             if not database.is_sqlite:
                 yield COPY
                 return
-            _on_own_connection(run, "PRAGMA synchronous=NORMAL", ())  # see _spare_flush; the last commit is full again
+            _on_own_connection(run, "PRAGMA synchronous=NORMAL", ())  # as spare_flush; the last commit is full again
             with TemporaryDirectory(prefix="stage-", dir=folder) as name:
                 yield Path(name)
         finally:
@@ -170,12 +171,6 @@ def _spare_checkpoints(ctx: Context) -> None:
     if ctx.database.is_sqlite:
         with ctx.write() as session:
             session.connection().exec_driver_sql("PRAGMA wal_autocheckpoint=16000")
-
-
-def _spare_flush(session: Session, ctx: Context) -> None:
-    """On PostgreSQL do not wait for the disk: a chunk that a crash takes back is read again, as the run says where."""
-    if not ctx.database.is_sqlite:
-        session.execute(text("SET LOCAL synchronous_commit = off"))
 
 
 def _count_chunk(run: Run, chunk: Chunk) -> Counts:
@@ -206,7 +201,7 @@ def _write_chunk(run: Run, chunk: Chunk) -> Counts:
     for attempt in range(1, _TRIES + 1):
         try:
             with run.ctx.write() as session:
-                _spare_flush(session, run.ctx)
+                spare_flush(session)  # the run says how far it came; the rest is read again
                 counts, refused = _apply(run, session, chunk)
                 counts += Counts(chunk.count, refused=len(chunk.refused))
                 _record_progress(session, run, counts, [*chunk.refused, *refused])
