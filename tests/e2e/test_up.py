@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from random import sample
+from time import sleep
 from urllib.request import urlopen
 
 import pytest
@@ -45,6 +46,7 @@ def test_up_serves_ends_cleanly_at_ctrl_c_and_comes_back_at_its_port(embedded: I
     assert embedded.address == first  # links that were mailed live on
 
     embedded.process.send_signal(signal.SIGINT)
+    sleep(0.5)  # two signals that nobody has taken yet are one (signal(7))
     embedded.process.send_signal(signal.SIGINT)  # a second one ends it at once
     embedded.process.wait(15)
     wait_until("the end of every process", lambda: not embedded.family(), 10)
