@@ -206,12 +206,7 @@ def list_links(session: Session, sending_id: int, kept: Kept) -> list[LinkFigure
     rows = session.execute(
         select(TrackedLink, human, machine)
         .join(Sending, Sending.content_version_id == TrackedLink.content_version_id)
-        .outerjoin(
-            Event,
-            (Event.tracked_link_id == TrackedLink.id)
-            & (Event.sending_id == Sending.id)
-            & (Event.kind == EventKind.CLICK.value),
-        )
+        .outerjoin(Event, (Event.tracked_link_id == TrackedLink.id) & (Event.sending_id == Sending.id))  # only clicks
         .where(Sending.id == sending_id)
         .group_by(TrackedLink.id)
         .order_by(human.desc(), TrackedLink.ordinal)

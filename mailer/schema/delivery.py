@@ -23,6 +23,9 @@ SENDING_STATES = tuple(
 TROUBLE = "kind IN ('hard_bounce', 'soft_bounce', 'delayed', 'complaint')"
 """What came back. A query that says so in these words reads an index of those rows alone."""
 
+NAMES_LINK = "tracked_link_id IS NOT NULL"
+"""Clicks, and nothing else."""
+
 
 class Sending(Base):
     """One content to one audience, once. A campaign, a step or a notice points to it.
@@ -149,6 +152,15 @@ class Event(Base):
         Index("ix_event_message_id", "message_id", "id"),
         Index("ix_event_contact_kind_at", "contact_id", "kind", "at", "class", "sending_id"),
         Index("ix_event_sending_kind_class", "sending_id", "kind", "class", "contact_id", "at"),
+        Index(
+            "ix_event_link",
+            "tracked_link_id",
+            "sending_id",
+            "class",
+            "message_id",
+            sqlite_where=text(NAMES_LINK),
+            postgresql_where=text(NAMES_LINK),
+        ),
         Index("ix_event_kind_at", "kind", "at", "class", "contact_id"),
         Index("ix_event_trouble", "id", sqlite_where=text(TROUBLE), postgresql_where=text(TROUBLE)),
         Index(
