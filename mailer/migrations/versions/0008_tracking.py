@@ -15,12 +15,6 @@ KINDS = ("add_to_segment", "remove_from_segment", "follow_up")
 NEW_KINDS = (*KINDS, "set_field", "add_tag", "remove_tag", "subscribe", "webhook")
 STATES = ("pending", "done", "void", "refused")
 NEW_STATES = (*STATES, "failed")
-RESPONSES = ("redirect", "confirm")
-NEW_RESPONSES = (*RESPONSES, "page")
-EVENT_KEYS = {
-    "message_id": "message", "sending_id": "sending", "contact_id": "contact", "tracked_link_id": "tracked_link",
-}  # fmt: skip
-"""No keys any more: their checks took two fifths of what a hit cost the server (docs/decisions/0008)."""
 
 
 def upgrade() -> None:
@@ -39,20 +33,11 @@ def upgrade() -> None:
         table.alter_column(
             "reason", type_=sa.String(length=200), existing_type=sa.String(length=60), existing_nullable=False
         )
-        table.drop_constraint(op.f("fk_hit_message_id"), type_="foreignkey")
-    with op.batch_alter_table("event") as table:
-        for name in EVENT_KEYS:
-            table.drop_constraint(op.f(f"fk_event_{name}"), type_="foreignkey")
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("ALTER TABLE engagement SET (fillfactor = 70)")
     with op.batch_alter_table("action_run") as table:
         table.alter_column("occurrence", type_=sa.BigInteger(), existing_type=sa.Integer(), existing_nullable=False)
         _replace_check(table, "action_run", "state", NEW_STATES)
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", NEW_KINDS)
-    with op.batch_alter_table("tracked_link") as table:
-        table.add_column(sa.Column("page_text", sa.Text(), server_default="", nullable=False))
-        _replace_check(table, "tracked_link", "response", NEW_RESPONSES)
     op.create_index("ix_action_run_contact_id", "action_run", ["contact_id", "id"])
     op.create_table(
         "verdict_run",
@@ -84,21 +69,12 @@ def downgrade() -> None:
     op.drop_table("webhook")
     op.drop_table("verdict_run")
     op.drop_index("ix_action_run_contact_id", "action_run")
-    with op.batch_alter_table("tracked_link") as table:
-        _replace_check(table, "tracked_link", "response", RESPONSES)
-        table.drop_column("page_text")
     with op.batch_alter_table("link_action") as table:
         _replace_check(table, "link_action", "kind", KINDS)
     with op.batch_alter_table("action_run") as table:
         _replace_check(table, "action_run", "state", STATES)
         table.alter_column("occurrence", type_=sa.Integer(), existing_type=sa.BigInteger(), existing_nullable=False)
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("ALTER TABLE engagement RESET (fillfactor)")
-    with op.batch_alter_table("event") as table:
-        for name, target in EVENT_KEYS.items():
-            table.create_foreign_key(op.f(f"fk_event_{name}"), target, [name], ["id"])
     with op.batch_alter_table("hit") as table:
-        table.create_foreign_key(op.f("fk_hit_message_id"), "message", ["message_id"], ["id"])
         table.alter_column(
             "reason", type_=sa.String(length=60), existing_type=sa.String(length=200), existing_nullable=False
         )
