@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, insert, or_, select
+from sqlalchemy import Select, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.addresses import domain_of
@@ -32,15 +32,28 @@ _LIVE = (SendingState.SENDING.value,)
 _Slots = Mapping[tuple[str, datetime], Mapping[str, int]]
 
 
-def count_due(ctx: Context, *, is_paced: bool = True, only: int | None = None) -> list[int]:
-    """Count every sending whose time has come, all of them where `is_paced` is off, or `only` one.
-
-    Return the ids of those whose figures are others than before.
-    """
+def count_due(ctx: Context, *, is_paced: bool = True, only: int | None = None) -> None:
+    """Count every sending whose time has come, all of them where `is_paced` is off, or `only` one."""
     query = _due(utc_now(), is_paced=is_paced)
     with ctx.read() as session:
         due = session.execute(query if only is None else query.where(Sending.id == only)).all()
-    return [sending_id for sending_id, sending, email in due if _count(ctx, sending_id, sending, email)]
+    for sending_id, sending, email in due:
+        _count(ctx, sending_id, sending, email)
+
+
+def list_news(ctx: Context) -> dict[int, datetime]:
+    """Return the sendings whose figures changed since they were judged, with when."""
+    query = select(RateLook.sending_id, RateLook.news_at).where(RateLook.news_at.is_not(None))
+    with ctx.read() as session:
+        return {sending_id: at for sending_id, at in session.execute(query) if at is not None}
+
+
+def end_news(ctx: Context, judged: Mapping[int, datetime]) -> None:
+    """Note that these news were judged; what changed again meanwhile stays news."""
+    with ctx.write() as session:
+        for sending_id, at in judged.items():
+            mine = (RateLook.sending_id == sending_id, RateLook.news_at == at)
+            session.execute(update(RateLook).where(*mine).values(news_at=None))
 
 
 def _due(now: datetime, *, is_paced: bool) -> Select[int, Sending, str]:
@@ -60,7 +73,7 @@ def _due(now: datetime, *, is_paced: bool) -> Select[int, Sending, str]:
     return query
 
 
-def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> bool:
+def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> None:
     began = time.monotonic()
     now = utc_now()
     with ctx.read() as session:
@@ -78,7 +91,8 @@ def _count(ctx: Context, sending_id: int, sending: Sending, from_email: str) -> 
             session.add(look)
         look.looked_at, look.took_ms, look.next_at = now, round(took.total_seconds() * 1000), _next(sending, now, took)
         look.waiting, look.unknown = counted.waiting, counted.unknown
-    return is_news
+        if is_news:
+            look.news_at = now
 
 
 def _next(sending: Sending, now: datetime, took: timedelta) -> datetime | None:

@@ -15,7 +15,7 @@ from mailer.delivery.breakers import find_stopping
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.log import get_logger
 from mailer.reputation import effects, queries
-from mailer.reputation.looks import ARMED_FOR, count_due, forget_old_slots
+from mailer.reputation.looks import ARMED_FOR, count_due, end_news, forget_old_slots, list_news
 from mailer.reputation.policy import (
     Decision,
     Windows,
@@ -61,9 +61,10 @@ def check_rates(ctx: Context, *, is_paced: bool = True, is_certain: bool = False
     """Count what is due, judge every scope, and return the breakers that changed now, by scope and key.
 
     Safe to repeat, by any number of processes at once. `is_paced` off: count everything, whatever it costs;
-    `is_certain`: judge also where nothing new was counted.
+    `is_certain`: judge also where nothing new was counted. News stay until somebody has judged them, whoever dies.
     """
-    news = count_due(ctx, is_paced=is_paced)
+    count_due(ctx, is_paced=is_paced)
+    news = list_news(ctx)
     if is_paced and not (news or is_certain) and utc_now().second >= EVERY_MINUTE:
         return {}
     forget_old_slots(ctx)
@@ -74,6 +75,8 @@ def check_rates(ctx: Context, *, is_paced: bool = True, is_certain: bool = False
         state = _change(ctx, verdict)
         if state is not None:
             changed[verdict.scope, verdict.key] = state
+    if news:
+        end_news(ctx, news)
     _keep_up(ctx)
     return changed
 

@@ -37,7 +37,10 @@ class RateSlot(Base):
 
 
 class RateLook(Base):
-    """When a sending was counted last, what it cost, when it is counted again; `domain` is that of its sender."""
+    """When a sending was counted last, what it cost, when it is counted again; `domain` is that of its sender.
+
+    `news_at`: when figures changed that nobody has judged yet; it outlives who counted them.
+    """
 
     __tablename__ = "rate_look"
     __table_args__ = (Index("ix_rate_look_next_at", "next_at"), Index("ix_rate_look_domain", "domain"))
@@ -49,6 +52,7 @@ class RateLook(Base):
     took_ms: Mapped[int] = mapped_column(default=0)
     waiting: Mapped[int] = mapped_column(default=0)
     unknown: Mapped[int] = mapped_column(default=0)
+    news_at: Mapped[datetime | None]
 
 
 class Breaker(Base):

@@ -12,7 +12,7 @@ from mailer.delivery.sendings import start_sending
 from mailer.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from mailer.reputation import queries, service
 from mailer.reputation.counting import COLUMNS
-from mailer.reputation.looks import count_due
+from mailer.reputation.looks import count_due, list_news
 from mailer.reputation.policy import EASES_AFTER, Window
 from mailer.reputation.service import check_rates, resume, what_is_ignored
 from mailer.schema.accounts import AuditEvent
@@ -291,7 +291,8 @@ def test_slots_that_no_window_reaches_are_forgotten_and_not_counted_again(ctx: C
     with ctx.read() as session:
         rows = session.execute(select(RateSlot.provider, RateSlot.accepted)).all()
     assert rows == [("other", 5)]
-    assert count_due(ctx, is_paced=False) == []
+    count_due(ctx, is_paced=False)
+    assert list_news(ctx) == {}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -312,3 +313,18 @@ def test_mails_without_an_answer_are_told_for_thirty_days(ctx: Context) -> None:
         session.get_one(Sending, sending).finished_at = utc_now() - timedelta(days=31)
         session.flush()
         assert queries.count_open(session, utc_now()) == (0, 0)
+
+
+def test_news_stay_until_they_were_judged_whoever_dies(ctx: Context) -> None:
+    """As when a process ends between counting and judging, in the middle of a minute."""
+    sending_id = make_sent(ctx, 300, hard=18)
+    count_due(ctx, is_paced=False)
+    assert sending_id in list_news(ctx)
+
+    count_due(ctx, is_paced=False)  # the next one finds nothing new, and the news are there all the same
+    assert sending_id in list_news(ctx)
+
+    check_rates(ctx)
+    assert list_news(ctx) == {}
+    with ctx.read() as session:
+        assert session.scalars(select(Breaker.state).where(Breaker.scope == "sending")).one() == "paused"
