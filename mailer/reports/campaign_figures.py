@@ -117,12 +117,16 @@ class CampaignFigures:
         return self.events.get((kind, hit_class), 0)
 
 
-def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
-    """Return the report of a sending."""
-    states, skipped = count_states(session, sending_id)
+Counted = tuple[dict[str, int], dict[str, int]]
+"""What `count_states` returns."""
+
+
+def get_campaign_figures(session: Session, sending_id: int, counted: Counted | None = None) -> CampaignFigures:
+    """Return the report of a sending; `counted`: its states, where the caller has counted them already."""
+    states, skipped = counted or count_states(session, sending_id)
     kept = get_kept_figures(session, sending_id)
     if ("transmitted", "") in kept:
-        return _kept_figures(session, sending_id, kept)
+        return _kept_figures(session, sending_id, kept, (states, skipped))
     transmitted = session.scalar(
         select(func.count()).select_from(Message).where(Message.sending_id == sending_id, was_transmitted())
     )
@@ -141,9 +145,9 @@ def get_campaign_figures(session: Session, sending_id: int) -> CampaignFigures:
 Kept = Mapping[tuple[str, str], int]
 
 
-def _kept_figures(session: Session, sending_id: int, kept: Kept) -> CampaignFigures:
+def _kept_figures(session: Session, sending_id: int, kept: Kept, counted: Counted) -> CampaignFigures:
     """Return the report of a sending whose rows are gone by retention: the figures that were written before."""
-    states, skipped = count_states(session, sending_id)
+    states, skipped = counted
     events = {name: count for name, count in kept.items() if name[0] == "event"}
     return CampaignFigures(
         states=states,

@@ -90,9 +90,10 @@ def recipients(public_id: uuid.UUID) -> ResponseReturnValue:
 def _live(session: Session, campaign: Campaign) -> dict[str, Any]:
     ctx = app_context()
     progress = get_progress(session, ctx, campaign)
-    figures = (
-        campaign_figures.get_campaign_figures(session, campaign.sending_id) if campaign.sending_id is not None else None
-    )
+    figures = None
+    if campaign.sending_id is not None:
+        counted = progress.states, progress.skipped
+        figures = campaign_figures.get_campaign_figures(session, campaign.sending_id, counted)
     return {
         "campaign": campaign,
         "progress": progress,
