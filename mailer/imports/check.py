@@ -132,7 +132,7 @@ class ContactChecker:
         return ContactRow(
             address.email,
             address.domain,
-            address.provider,
+            address.provider if email else "",
             hash_address(address.email, self.hash_key) if email else b"",
             _tidy("external_id", external_id),
             plain,
