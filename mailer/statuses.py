@@ -328,6 +328,7 @@ class LinkResponse(StrEnum):
     REDIRECT = "redirect"
     CONFIRM = "confirm"
     PAGE = "page"
+    FORM = "form"
 
 
 class ActionKind(StrEnum):

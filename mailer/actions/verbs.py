@@ -96,11 +96,13 @@ def _follow_up(session: Session, ctx: Context, verb: Verb, contact_id: int) -> N
         title=str(params["title"]),
         due_on=find_calendar(session).add_working_days(today, int(params.get("due_working_days", 1))),
         kind=str(params.get("kind", "to_do")),
+        minutes=params.get("minutes"),
         note=str(params.get("note", "")),
         owner_id=_owner_id(session, owner),
         group=owner.removeprefix(_GROUP) if owner.startswith(_GROUP) else "",
         source=verb.cause,
         tracked_link_id=verb.tracked_link_id,
+        now=ctx.clock.now(),
     )
     followups.create_for_contact(session, contact_id, task, dedupe_key=verb.dedupe_key)
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.accounts.queries import find_staff, list_groups
 from mailer.actions.queries import get_webhook_by_name
 from mailer.addresses import domain_of
 from mailer.campaigns import audience
@@ -79,6 +80,8 @@ def _id_of(session: Session, kind: str, value: Any) -> Any:
     """Return the id of what an action names; a field and its value are looked at, so that the review says it."""
     if kind == ActionKind.SET_FIELD and isinstance(value, Mapping) and {"field", "value"} <= set(value):
         read_value(session, find_field(session, str(value["field"])), value["value"])
+    if kind == ActionKind.FOLLOW_UP and isinstance(value, Mapping):
+        _require_owner(session, str(value.get("owner", "")))
     if not isinstance(value, str):
         return value
     match kind:
@@ -90,6 +93,16 @@ def _id_of(session: Session, kind: str, value: Any) -> Any:
             return get_webhook_by_name(session, value).id
         case _:
             return value
+
+
+def _require_owner(session: Session, owner: str) -> None:
+    """Raise NotFoundError where the person or the group that a task is for is none of the staff."""
+    group = owner.removeprefix("group:")
+    if group != owner and group not in list_groups(session):
+        known = ", ".join(list_groups(session)) or "none yet"
+        raise NotFoundError(f"nobody works in the group {group!r}", mend=f"groups: {known}")
+    if "@" in owner and group == owner and find_staff(session, owner) is None:
+        raise NotFoundError(f"nobody of the staff has the address {owner}", mend="choose a person of the list")
 
 
 def gather_facts(session: Session, ctx: Context, campaign: Campaign) -> Facts:

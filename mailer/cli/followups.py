@@ -12,7 +12,7 @@ from mailer.followups import queries
 from mailer.followups.rules import find_calendar
 from mailer.segments.bulk.service import run_bulk_task, start_bulk_task
 from mailer.segments.queries import get_segment
-from mailer.statuses import BulkKind, FollowUpStatus
+from mailer.statuses import BulkKind, FollowUpKind, FollowUpStatus
 from mailer.workspace.queries import get_workspace
 
 
@@ -39,7 +39,10 @@ def list_followups(*, status: str, as_json: bool) -> None:
                         "contact": f"{line.contact.first_name} {line.contact.last_name}".strip(),
                         "company": line.company,
                         "title": line.task.title,
+                        "kind": line.task.kind,
                         "due_on": line.task.due_on,
+                        "starts_at": line.task.starts_at,
+                        "minutes": line.task.minutes,
                         "owner": line.owner,
                         "source": line.task.source,
                     }
@@ -47,20 +50,31 @@ def list_followups(*, status: str, as_json: bool) -> None:
                 ),
                 as_json=as_json,
             )
-            after = (lines[-1].task.due_on, lines[-1].task.id)
+            after = queries.key_of(lines[-1])
 
 
 @followups.command()
 @click.option("--segment", "name", required=True, metavar="NAME", help="One task for each member.")
 @click.option("--title", required=True)
 @click.option("--due", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: in two working days.")
+@click.option("--kind", type=click.Choice([kind.value for kind in FollowUpKind]), default="to_do", show_default=True)
+@click.option("--minutes", type=int, default=None, help="Of a meeting, which finds the first free hour of its owner.")
 @click.option("--owner", default="", metavar="EMAIL", help="Default: the contact's owner, else the company's.")
 @click.option("--per-company", is_flag=True, help="One task for each company: for its first member.")
 @click.option("--once", default="", metavar="WORD", help="Repeating the command with this word creates nothing twice.")
 @json_option
 @telling_errors
 def create(
-    *, name: str, title: str, due: datetime | None, owner: str, per_company: bool, once: str, as_json: bool
+    *,
+    name: str,
+    title: str,
+    due: datetime | None,
+    kind: str,
+    minutes: int | None,
+    owner: str,
+    per_company: bool,
+    once: str,
+    as_json: bool,
 ) -> None:
     """Create a task for each member of a segment.
 
@@ -79,6 +93,8 @@ def create(
         params = {
             "title": title,
             "due_on": (due.date() if due else calendar.add_working_days(today, 2)).isoformat(),
+            "kind": kind,
+            "minutes": minutes,
             "owner": str(staff.id) if staff else "chain",
             "per": "company" if per_company else "contact",
             "once": once,

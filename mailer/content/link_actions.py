@@ -5,9 +5,11 @@ from datetime import date
 from typing import Any
 
 from mailer.errors import InputError
-from mailer.statuses import ActionKind, LinkResponse
+from mailer.statuses import ActionKind, FollowUpKind, LinkResponse
 
-FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "note"})
+FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "minutes", "note"})
+MEETING_MINUTES = (5, 480)
+"""How long a meeting may be (mailer/followups/slots.py)."""
 ASKS_FIRST = frozenset({ActionKind.ADD_TO_SEGMENT, ActionKind.SUBSCRIBE})
 """Kinds that wait for a button, where the link does not say otherwise (FEATURES L2)."""
 NAMED_BY = {
@@ -55,7 +57,22 @@ def _follow_up(value: object, where: str) -> dict[str, Any]:
     days = value.get("due_working_days", 1)
     if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
         raise InputError(f"due_working_days is a number from 0 to {_MAX_DAYS}", where=where)
+    check_meeting(value, where)
     return dict(value)
+
+
+def check_meeting(value: Mapping[str, Any], where: str) -> None:
+    """Raise InputError where the kind of a follow-up is none, or its length is not that of a meeting."""
+    kind, minutes = value.get("kind", FollowUpKind.TO_DO), value.get("minutes")
+    if kind not in list(FollowUpKind):
+        raise InputError(f"there is no task {kind!r}", where=where, mend="use one of " + ", ".join(FollowUpKind))
+    if minutes is None:
+        return
+    least, most = MEETING_MINUTES
+    if isinstance(minutes, bool) or not isinstance(minutes, int) or not least <= minutes <= most:
+        raise InputError(f"minutes is a number from {least} to {most}", where=where)
+    if kind != FollowUpKind.MEETING:
+        raise InputError("only a meeting has minutes", where=where, mend='kind = "meeting"')
 
 
 def _set_field(value: object, where: str) -> dict[str, Any]:
@@ -90,6 +107,17 @@ def read_page_text(value: object, response: LinkResponse, where: str) -> str:
     if response is LinkResponse.REDIRECT and text:
         raise InputError("a redirect shows no text", where=where, mend='use response = "page" or "confirm"')
     return text
+
+
+def read_form(value: object, response: LinkResponse, where: str) -> int | None:
+    """Return the id of the form that a link opens; None where it opens none."""
+    if response is not LinkResponse.FORM:
+        if value not in (None, ""):
+            raise InputError("only a link that answers with a form names one", where=where, mend='response = "form"')
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError("a link that answers with a form names it", where=where, mend="by its name or id")
+    return value
 
 
 def read_end(value: object, where: str) -> date | None:

@@ -22,7 +22,7 @@ from mailer.content.attachments import FileRef, attach_to_version
 from mailer.content.check import Finding, Level, Prepared, find_problems
 from mailer.content.compile import compile_mjml
 from mailer.content.designs import DesignSource, find_starter, list_starters, sample_context
-from mailer.content.link_actions import ASKS_FIRST, Action, read_action, read_end, read_page_text
+from mailer.content.link_actions import ASKS_FIRST, Action, read_action, read_end, read_form, read_page_text
 from mailer.content.links import Link, add_pixel, fill_links, number_links
 from mailer.content.placeholders import protect
 from mailer.content.render import Renderer, RenderError, compile_renderer
@@ -62,6 +62,7 @@ class LinkPlan:
     ends_on: date | None = None
     is_repeated: bool = False
     text: str = ""
+    form_id: int | None = None
 
     def fits(self, url: str) -> bool:
         """Whether this is about `url`; a `*` in the match stands for anything."""
@@ -194,19 +195,23 @@ def plan_links(spec: ContentSpec, urls: Iterable[str]) -> dict[str, LinkPlan]:
 
 
 def _read_plan(entry: Mapping[str, Any], where: str) -> LinkPlan:
-    unknown = set(entry) - {"match", "response", "text", "actions", "ends_on", "each_time"}
+    unknown = set(entry) - {"match", "response", "form", "text", "actions", "ends_on", "each_time"}
     if unknown or not isinstance(entry.get("match"), str):
-        raise InputError("a link has match, response, text, actions, ends_on and each_time", where=where)
+        raise InputError("a link has match, response, form, text, actions, ends_on and each_time", where=where)
     actions = tuple(read_action(action, f"{where}.actions[{n}]") for n, action in enumerate(entry.get("actions", ())))
     asks_first = any(kind in ASKS_FIRST for kind, _ in actions)
-    response = entry.get("response") or (LinkResponse.CONFIRM if asks_first else LinkResponse.REDIRECT)
+    usual = LinkResponse.FORM if entry.get("form") else LinkResponse.CONFIRM if asks_first else LinkResponse.REDIRECT
+    response = entry.get("response") or usual
     if response not in list(LinkResponse):
         raise InputError(
             f"there is no response {response!r}", where=f"{where}.response", mend="use " + " or ".join(LinkResponse)
         )
     text = read_page_text(entry.get("text", ""), LinkResponse(response), f"{where}.text")
     ends_on = read_end(entry.get("ends_on"), f"{where}.ends_on")
-    return LinkPlan(entry["match"], LinkResponse(response), actions, ends_on, entry.get("each_time") is True, text)
+    form_id = read_form(entry.get("form"), LinkResponse(response), f"{where}.form")
+    return LinkPlan(
+        entry["match"], LinkResponse(response), actions, ends_on, entry.get("each_time") is True, text, form_id
+    )
 
 
 def freeze_content(session: Session, ctx: Context, spec: ContentSpec) -> ContentVersion:
@@ -258,7 +263,7 @@ def _add_link(session: Session, version_id: int, place: Place, plan: LinkPlan | 
     response = plan.response if plan else LinkResponse.REDIRECT
     link = TrackedLink(
         content_version_id=version_id, ordinal=place.ordinal, url=place.url, label=place.label, response=response,
-        page_text=plan.text if plan else "",
+        page_text=plan.text if plan else "", form_id=plan.form_id if plan else None,
     )  # fmt: skip
     session.add(link)
     session.flush()

@@ -3,10 +3,10 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, exists, func, nulls_last, select
+from sqlalchemy.orm import Session, aliased
 
 from mailer.errors import NotFoundError
 from mailer.schema.accounts import Staff
@@ -22,12 +22,19 @@ _OWNER_NAME = func.coalesce(func.nullif(Staff.name, ""), Staff.email)
 
 @dataclass(frozen=True)
 class FollowUpLine:
-    """A task as lists show it."""
+    """A task as lists show it; `overlaps`: it is a meeting at the same time as another one of its owner's."""
 
     task: FollowUp
     contact: Contact
     company: str
     owner: str
+    overlaps: bool = False
+
+    def is_overdue(self, now: datetime, today: date) -> bool:
+        """Whether its time has passed: of a meeting with its end, of others with their day."""
+        if self.task.ends_at is not None:
+            return self.task.ends_at <= now
+        return self.task.due_on < today
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +73,34 @@ def _links_of(campaign_id: int) -> Select[int]:
     )
 
 
+Key = tuple[date, datetime | None, int]
+"""Where a page of tasks ends: day, start and id of its last one."""
+
+
+def key_of(line: FollowUpLine) -> Key:
+    """Return what orders tasks: by day, meetings by their start before what has no hour."""
+    return (line.task.due_on, line.task.starts_at, line.task.id)
+
+
 def list_follow_ups(
-    session: Session, wanted: Filter | None = None, *, after: tuple[date, int] | None = None, limit: int = 50
+    session: Session, wanted: Filter | None = None, *, after: Key | None = None, limit: int = 50
 ) -> list[FollowUpLine]:
-    """Return tasks by due date, in keyset pages: pass the last line's (due_on, id) as `after`."""
-    query = _lines().where(*(wanted or Filter()).conditions()).order_by(FollowUp.due_on, FollowUp.id).limit(limit)
+    """Return tasks by day, its meetings by their start first, in keyset pages: pass the last line's `key_of`."""
+    order = (FollowUp.due_on, nulls_last(FollowUp.starts_at), FollowUp.id)
+    query = _lines().where(*(wanted or Filter()).conditions()).order_by(*order).limit(limit)
     if after is not None:
-        due_on, task_id = after
-        query = query.where((FollowUp.due_on > due_on) | ((FollowUp.due_on == due_on) & (FollowUp.id > task_id)))
+        query = query.where(_is_after(after))
     return [FollowUpLine(*row) for row in session.execute(query)]
+
+
+def _is_after(key: Key) -> ColumnElement[bool]:
+    due_on, starts_at, task_id = key
+    if starts_at is None:
+        later = FollowUp.starts_at.is_(None) & (FollowUp.id > task_id)
+    else:
+        same = (FollowUp.starts_at == starts_at) & (FollowUp.id > task_id)
+        later = FollowUp.starts_at.is_(None) | (FollowUp.starts_at > starts_at) | same
+    return (FollowUp.due_on > due_on) | ((FollowUp.due_on == due_on) & later)
 
 
 def get_line(session: Session, public_id: uuid.UUID) -> FollowUpLine:
@@ -85,9 +111,19 @@ def get_line(session: Session, public_id: uuid.UUID) -> FollowUpLine:
     return FollowUpLine(*row)
 
 
-def _lines() -> Select[FollowUp, Contact, str, str]:
+def _lines() -> Select[FollowUp, Contact, str, str, bool]:
+    other = aliased(FollowUp)
+    open_word = FollowUpStatus.OPEN.value
+    overlaps = exists().where(
+        FollowUp.status == open_word,
+        other.owner_id == FollowUp.owner_id,
+        other.status == open_word,
+        other.starts_at < FollowUp.ends_at,
+        other.ends_at > FollowUp.starts_at,
+        other.id != FollowUp.id,
+    )
     return (
-        select(FollowUp, Contact, func.coalesce(Company.name, ""), _OWNER_NAME)
+        select(FollowUp, Contact, func.coalesce(Company.name, ""), _OWNER_NAME, overlaps)
         .join(Contact, Contact.id == FollowUp.contact_id)
         .outerjoin(Company, Company.id == Contact.company_id)
         .join(Staff, Staff.id == FollowUp.owner_id)

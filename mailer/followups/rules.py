@@ -1,4 +1,4 @@
-"""How a workspace shares tasks out: the end of the owner chain and its holidays."""
+"""How a workspace shares tasks out: the end of the owner chain, its holidays and the hours of its working days."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,17 +9,23 @@ from sqlalchemy.orm import Session
 
 from mailer.errors import InputError, Problem
 from mailer.followups.calendar import Calendar
+from mailer.followups.slots import check_hours
 from mailer.schema.accounts import Staff
 from mailer.schema.followups import FollowUpRules
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`group_name`: whose members get in turn what nobody owns, empty for none; `owner_id`: who gets it else."""
+    """`group_name`: whose members get in turn what nobody owns, empty for none; `owner_id`: who gets it else.
+
+    `day_starts` and `day_ends` of a working day: minutes after midnight, in the workspace's zone.
+    """
 
     group_name: str = ""
     owner_id: int | None = None
     holidays: Sequence[date] = field(default_factory=tuple)
+    day_starts: int = 9 * 60
+    day_ends: int = 17 * 60
 
 
 def find_rules(session: Session) -> Rules:
@@ -27,7 +33,8 @@ def find_rules(session: Session) -> Rules:
     row = session.get(FollowUpRules, 1)
     if row is None:
         return Rules()
-    return Rules(row.group_name, row.owner_id, tuple(date.fromisoformat(day) for day in row.holidays))
+    holidays = tuple(date.fromisoformat(day) for day in row.holidays)
+    return Rules(row.group_name, row.owner_id, holidays, row.day_starts, row.day_ends)
 
 
 def find_calendar(session: Session) -> Calendar:
@@ -36,8 +43,8 @@ def find_calendar(session: Session) -> Calendar:
 
 
 def save_rules(session: Session, rules: Rules) -> None:
-    """Set the rules; InputError where nobody is in the group or the owner has left."""
-    problems = []
+    """Set the rules; InputError where nobody is in the group, the owner has left, or a day ends before it begins."""
+    problems = check_hours(rules.day_starts, rules.day_ends)
     active = select(Staff.id).where(Staff.archived_at.is_(None))
     if rules.group_name and session.scalar(active.where(Staff.group_name == rules.group_name).limit(1)) is None:
         problems.append(Problem("group_name", f"nobody works in the group {rules.group_name!r}"))
@@ -48,4 +55,5 @@ def save_rules(session: Session, rules: Rules) -> None:
     row = session.get(FollowUpRules, 1, with_for_update=True) or FollowUpRules(id=1)
     row.group_name, row.owner_id = rules.group_name, rules.owner_id
     row.holidays = [day.isoformat() for day in rules.holidays]
+    row.day_starts, row.day_ends = rules.day_starts, rules.day_ends
     session.add(row)

@@ -1,16 +1,18 @@
 """Whom to tell of their tasks by mail, and what: new ones within a minute by choice, the rest each morning (F4).
 
 A mail names no person: copies of it lie in mailboxes that an erasure does not reach. So it counts, and says by what
-title those are called that a link, a segment or a form made for many; what was typed by hand is counted only.
+title those are called that a link, a segment or a form made for many; what was typed by hand is counted only. Meetings
+stand there with their hours.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database import insert_into
@@ -22,12 +24,25 @@ from mailer.statuses import FollowUpStatus, TaskMail
 
 MORNING_HOUR = 7
 BY_HAND = "hand"
+_MOST_LINES = 20
 _OPEN = FollowUp.status == FollowUpStatus.OPEN.value
 
 
 @dataclass(frozen=True)
+class MeetingLine:
+    """A meeting: when it starts on the clocks of whom it is told, how long it takes, its title; empty if by hand."""
+
+    starts: datetime
+    minutes: int
+    title: str
+
+
+@dataclass(frozen=True)
 class Summary:
-    """What one mail says. `new`: (title, how many), the most first; `by_hand`: new ones typed by hand."""
+    """What one mail says. `new`: (title, how many), the most first; `by_hand`: new ones typed by hand.
+
+    `meetings`: those of the day, in a morning's mail; `new_meetings`: those that are new. Neither is in `new` again.
+    """
 
     staff_id: int
     email: str
@@ -36,20 +51,27 @@ class Summary:
     today: int
     new: Sequence[tuple[str, int]]
     by_hand: int
+    meetings: Sequence[MeetingLine] = ()
+    new_meetings: Sequence[MeetingLine] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to say."""
-        return not (self.overdue or self.today or self.new or self.by_hand)
+        return not (self.overdue or self.today or self.new or self.by_hand or self.meetings or self.new_meetings)
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """A member of staff for whom it is time; `day`: theirs."""
+    """A member of staff for whom it is time; `local`: on their own clocks."""
 
     staff: Staff
-    day: date
+    local: datetime
     is_morning: bool
+
+    @property
+    def day(self) -> date:
+        """Their day."""
+        return self.local.date()
 
 
 def has_turns(session: Session, now: datetime, zone: str) -> bool:
@@ -65,14 +87,23 @@ def take_turns(session: Session, now: datetime, zone: str) -> list[Summary]:
             update(FollowUp)
             .where(FollowUp.owner_id == turn.staff.id, FollowUp.told_at.is_(None), _OPEN)
             .values(told_at=now)
-            .returning(FollowUp.title, FollowUp.source),
+            .returning(FollowUp.title, FollowUp.source, FollowUp.starts_at, FollowUp.ends_at),
             execution_options={"synchronize_session": False},
         ).all()
         overdue, today = _count_due(session, turn) if turn.is_morning else (0, 0)
-        titles = Counter(title for title, source in fresh if source != BY_HAND)
-        by_hand = len(fresh) - titles.total()
+        new_meetings = _read_meetings(turn, fresh)[:_MOST_LINES]
+        rest = [row for row in fresh if row[2] is None]
+        titles = Counter(title for title, source, _, _ in rest if source != BY_HAND)
         summary = Summary(
-            turn.staff.id, turn.staff.email, turn.is_morning, overdue, today, titles.most_common(20), by_hand
+            turn.staff.id,
+            turn.staff.email,
+            turn.is_morning,
+            overdue,
+            today,
+            titles.most_common(_MOST_LINES),
+            len(rest) - titles.total(),
+            _list_meetings(session, turn) if turn.is_morning else (),
+            new_meetings,
         )
         if turn.is_morning:
             session.get_one(FollowUpMail, turn.staff.id).morning = turn.day
@@ -96,7 +127,7 @@ def _list_turns(session: Session, now: datetime, zone: str, *, is_locked: bool =
         local = now.astimezone(ZoneInfo(staff.timezone or zone))
         is_morning = _is_morning(local, morning, calendar)
         if mode != TaskMail.NONE and (is_morning or (mode == TaskMail.EACH and staff.id in untold)):
-            turns.append(_Turn(staff, local.date(), is_morning))
+            turns.append(_Turn(staff, local, is_morning))
     return turns
 
 
@@ -113,10 +144,35 @@ def _lock(session: Session) -> None:
     session.execute(select(FollowUpMail.staff_id).order_by(FollowUpMail.staff_id).with_for_update()).all()
 
 
+def _list_meetings(session: Session, turn: _Turn) -> list[MeetingLine]:
+    """Return the meetings of somebody's day that are not over, the first one first."""
+    midnight = datetime.combine(turn.day + timedelta(days=1), time(), turn.local.tzinfo)
+    query = (
+        select(FollowUp.title, FollowUp.source, FollowUp.starts_at, FollowUp.ends_at)
+        .where(FollowUp.owner_id == turn.staff.id, _OPEN)
+        .where(FollowUp.starts_at < midnight, FollowUp.ends_at > turn.local)
+        .order_by(FollowUp.starts_at, FollowUp.id)
+        .limit(_MOST_LINES)
+    )
+    return _read_meetings(turn, session.execute(query).all())
+
+
+def _read_meetings(turn: _Turn, rows: Iterable[Any]) -> list[MeetingLine]:
+    """Return those of (title, source, start, end) that have an hour, by their start."""
+    zone, lines = turn.local.tzinfo, []
+    for title, source, start, end in rows:
+        if start is not None:
+            minutes = round((end - start) / timedelta(minutes=1))
+            lines.append(MeetingLine(start.astimezone(zone), minutes, "" if source == BY_HAND else title))
+    return sorted(lines, key=lambda line: line.starts)
+
+
 def _count_due(session: Session, turn: _Turn) -> tuple[int, int]:
-    counted = select(
-        func.count().filter(FollowUp.due_on < turn.day), func.count().filter(FollowUp.due_on == turn.day)
-    ).where(FollowUp.owner_id == turn.staff.id, _OPEN, FollowUp.due_on <= turn.day)
+    """Return how many are overdue, and how many more are due this day."""
+    is_over = case((FollowUp.ends_at.is_not(None), FollowUp.ends_at <= turn.local), else_=FollowUp.due_on < turn.day)
+    counted = select(func.count().filter(is_over), func.count().filter(~is_over, FollowUp.due_on == turn.day)).where(
+        FollowUp.owner_id == turn.staff.id, _OPEN, FollowUp.due_on <= turn.day
+    )
     overdue, today = session.execute(counted).one()
     return overdue, today
 

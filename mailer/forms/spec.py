@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mailer.content.link_actions import FOLLOW_UP_KEYS
+from mailer.content.link_actions import read_action
 from mailer.errors import InputError, Problem
 from mailer.settings import is_loopback
 from mailer.statuses import ActionKind
@@ -115,10 +115,11 @@ def _check_action(number: int, action: Mapping[str, Any]) -> list[Problem]:
         is_named = (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool))
         return [] if is_named else [Problem("actions", f"action {number + 1} names no segment")]
     if kind == ActionKind.FOLLOW_UP:
-        if isinstance(value, Mapping) and value.get("title") and not set(value) - FOLLOW_UP_KEYS:
-            return []
-        more = ", ".join(sorted(FOLLOW_UP_KEYS - {"title"}))
-        return [Problem("actions", f"action {number + 1}: a follow-up has a title, and may have {more}")]
+        try:
+            read_action(action, "actions")
+        except InputError as error:
+            return [Problem("actions", f"action {number + 1}: {one.what}", one.mend) for one in error.problems]
+        return []
     if kind == RESPONSE:
         is_whole = isinstance(value, Mapping) and set(value) == {"subject", "text"} and all(value.values())
         return (

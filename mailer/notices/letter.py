@@ -5,10 +5,11 @@ from typing import Any
 
 from mailer.assets import read_template
 from mailer.content.service import ContentSpec
-from mailer.followups.telling import Summary
+from mailer.followups.telling import MeetingLine, Summary
 
 _FOLDER = "email/tasks"
 _PLACE = "https://tasks.invalid/"
+_MEETING = "Meeting, made by hand"
 
 
 def write_letter(summary: Summary, public_url: str) -> ContentSpec:
@@ -25,7 +26,7 @@ def write_letter(summary: Summary, public_url: str) -> ContentSpec:
 
 def _subject(summary: Summary) -> str:
     """Return what there is to do in one line: what is due in the morning, what is new else."""
-    new = sum(count for _, count in summary.new) + summary.by_hand
+    new = sum(count for _, count in summary.new) + summary.by_hand + len(summary.new_meetings)
     due = summary.overdue + summary.today
     if due:
         return f"{_tasks(due)} due" + (f", {summary.overdue} overdue" if summary.overdue else "")
@@ -34,10 +35,19 @@ def _subject(summary: Summary) -> str:
 
 def _lines(summary: Summary) -> list[dict[str, Any]]:
     """Return lines with their count, nothing where there is nothing."""
-    lines = [("Overdue", summary.overdue), ("Due today", summary.today)]
+    lines: list[tuple[str, int | str]] = [("Overdue", summary.overdue), ("Due today", summary.today)]
+    lines += [(f"{line.starts:%H:%M} {line.title or _MEETING}", _length(line)) for line in summary.meetings]
     lines += [(f"New: {title}", count) for title, count in summary.new]
     lines += [("New, made by hand", summary.by_hand)]
+    lines += [
+        (f"New: {line.title or _MEETING}, {line.starts.day} {line.starts:%b %H:%M}", _length(line))
+        for line in summary.new_meetings
+    ]
     return [{"what": what, "count": count} for what, count in lines if count]
+
+
+def _length(line: MeetingLine) -> str:
+    return f"{line.minutes} min"
 
 
 def _tasks(count: int) -> str:

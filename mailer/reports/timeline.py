@@ -29,7 +29,7 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a timeline; `word` is its state.
+    """One line of a timeline; `word` is its state, `starts_at` and `minutes` are of a meeting.
 
     `kind`: mail, event, task, consent, activity, segment, action or contact.
     """
@@ -45,6 +45,8 @@ class Entry:
     campaign: uuid.UUID | None = None
     segment: uuid.UUID | None = None
     evidence: HitEvidence | None = None
+    starts_at: datetime | None = None
+    minutes: int | None = None
     id: int = 0
 
 
@@ -157,7 +159,9 @@ def _tasks(session: Session, asked: Asked) -> Iterator[Entry]:
         .where(FollowUp.contact_id == asked.contact.id)
     )
     for task, owner, when in session.execute(_newest(query, at, FollowUp.id, "task", asked)):
-        yield Entry(when, "task", task.status, task.title, owner, id=task.id)
+        yield Entry(
+            when, "task", task.status, task.title, owner, starts_at=task.starts_at, minutes=task.minutes, id=task.id
+        )
 
 
 def _consent(session: Session, asked: Asked) -> Iterator[Entry]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
 
 from mailer.schema.base import Base, Big, Id, Mapped, PublicId, Word, mapped_column, one_of, refers
 from mailer.statuses import ActionKind, LinkResponse
@@ -71,13 +71,21 @@ class VersionAttachment(Base):
 class TrackedLink(Base):
     """A link of a content version; `ordinal` is the number in tokens and in `links[n]` of the template.
 
-    `page_text` is what a page of text says, and what the page with a button says once it was pressed.
+    `page_text` is what a page of text says, and what the page with a button says once it was pressed; where the link
+    opens a form, what is said once that form takes no more answers.
     """
 
     __tablename__ = "tracked_link"
     __table_args__ = (
         UniqueConstraint("content_version_id", "ordinal"),
         one_of("response", LinkResponse),
+        CheckConstraint("(response = 'form') = (form_id IS NOT NULL)", name="form"),
+        Index(
+            "ix_tracked_link_form_id",
+            "form_id",
+            sqlite_where=text("form_id IS NOT NULL"),
+            postgresql_where=text("form_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -87,6 +95,7 @@ class TrackedLink(Base):
     label: Mapped[str] = mapped_column(String(200), default="")
     response: Mapped[Word] = mapped_column(default="redirect")
     page_text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    form_id: Mapped[Big | None] = mapped_column(refers("form.id"))
 
 
 class LinkAction(Base):

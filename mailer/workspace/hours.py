@@ -21,14 +21,14 @@ def quiet_until(now: datetime, zone: str, start_hour: int, end_hour: int) -> dat
     for days in (-1, 0):
         day = local.date() + timedelta(days=days)
         last = day if start_hour < end_hour else day + timedelta(days=1)
-        begins = _instant(datetime.combine(day, time(start_hour)), info)
-        ends = _instant(datetime.combine(last, time(end_hour)), info)
+        begins = to_instant(datetime.combine(day, time(start_hour)), info)
+        ends = to_instant(datetime.combine(last, time(end_hour)), info)
         if begins <= now < ends:
             return ends
     return None
 
 
-def _instant(local: datetime, info: ZoneInfo) -> datetime:
+def to_instant(local: datetime, info: ZoneInfo) -> datetime:
     """Return the instant at which the zone's clocks first show `local` or, where they skip it, go past it."""
     early, late = (local.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1))
     if early <= late:

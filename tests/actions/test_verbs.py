@@ -1,6 +1,6 @@
 """Each verb does what it says, is told apart when it cannot, and leaves the others alone."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -183,3 +183,20 @@ def test_a_worker_that_dies_between_two_actions_leaves_the_second_to_the_next(ct
     assert clicks.states() == ["done", "done"]
     with ctx.read() as session:
         assert sorted(session.scalars(select(FollowUp.title))) == ["One", "Two"]
+
+
+def test_meeting_of_a_link_is_in_the_first_free_hour_of_the_day_that_the_rule_gives(ctx: Context) -> None:
+    ctx.clock.offset = datetime(2026, 12, 3, 10, tzinfo=UTC) - utc_now()  # a Thursday; two working days on is Monday
+    meeting = {"title": "Show the model", "kind": "meeting", "due_working_days": 2}
+    clicks = Clicks(ctx, [("follow_up", {**meeting, "minutes": 45}), ("follow_up", meeting)])
+
+    clicks.run()
+    clicks.run()
+
+    with ctx.read() as session:
+        tasks = session.scalars(select(FollowUp).order_by(FollowUp.id)).all()
+    assert clicks.states() == ["done", "done"]
+    assert [(task.due_on, task.starts_at, task.minutes) for task in tasks] == [
+        (date(2026, 12, 7), datetime(2026, 12, 7, 9, tzinfo=UTC), 45),
+        (date(2026, 12, 7), datetime(2026, 12, 7, 9, 45, tzinfo=UTC), 30),
+    ]

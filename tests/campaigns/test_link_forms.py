@@ -17,6 +17,7 @@ ACTIONS: list[dict[str, Any]] = [
     {"subscribe": "News"},
     {"webhook": "CRM"},
     {"remove_from_segment": "Asleep"},
+    {"follow_up": {"title": "Meet", "due_working_days": 2, "owner": "group:Oslo", "kind": "meeting", "minutes": 45}},
 ]
 
 
@@ -96,3 +97,14 @@ def test_a_blank_row_comes_where_it_was_asked_for() -> None:
     (form,) = list_link_forms([URL], ["Sign up"], [{"match": URL, "actions": ACTIONS[:1]}], add=(0, "subscribe"))
 
     assert [row.kind for row in form.actions] == ["add_to_segment", "subscribe"]
+
+
+def test_length_that_was_typed_for_a_call_means_nothing_and_a_wrong_one_is_told() -> None:
+    row = {"link.0.url": URL, "link.0.action.0.kind": "follow_up", "link.0.action.0.title": "Ring"}
+    (link,) = read_links({**row, "link.0.action.0.task_kind": "call", "link.0.action.0.minutes": "x"}, [])
+    assert "minutes" not in link["actions"][0]["follow_up"]
+
+    for minutes in ("4", "481", "x", "²"):
+        with pytest.raises(InputError) as caught:
+            read_links({**row, "link.0.action.0.task_kind": "meeting", "link.0.action.0.minutes": minutes}, [])
+        assert [problem.where for problem in caught.value.problems] == ["link.0.action.0.title"]

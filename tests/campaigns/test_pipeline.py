@@ -240,6 +240,23 @@ def test_missing_sender_topic_and_segment_are_all_named(ctx: Context) -> None:
     assert [problem.where for problem in caught.value.problems] == ["sender", "topic", "include"]
 
 
+@pytest.mark.parametrize(
+    ("owner", "what"),
+    [
+        ("nobody@example.com", "nobody of the staff has the address"),
+        ("group:Salez", "nobody works in the group"),
+    ],
+)
+def test_task_for_nobody_blocks_the_launch(ctx: Context, owner: str, what: str) -> None:
+    _world(ctx)
+    task = {"follow_up": {"title": "Call", "owner": owner}}
+    links = [{"match": "https://example.com/seminar/sign-up", "actions": [task]}]
+    campaign = composing.create_campaign(ctx, _draft(links=links))
+
+    with pytest.raises(InputError, match=what):
+        service.launch_campaign(ctx, campaign.id)
+
+
 def test_cancelled_campaign_sends_nothing_more(sending_ctx: Context, sink: Sink) -> None:
     _world(sending_ctx)
     campaign = _launch(sending_ctx)

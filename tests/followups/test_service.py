@@ -105,7 +105,7 @@ def test_pages_of_tasks_are_whole_and_ordered(ctx: Context) -> None:
         seen, after = [], None
         while page := queries.list_follow_ups(session, after=after, limit=2):
             seen += [line.task.due_on.day for line in page]
-            after = (page[-1].task.due_on, page[-1].task.id)
+            after = queries.key_of(page[-1])
 
     assert seen == [1, 1, 2, 3, 3]
 
@@ -217,7 +217,7 @@ def test_closed_task_is_neither_moved_nor_closed_again(ctx: Context) -> None:
     assert service.complete(ctx, [task.public_id], "sale") == 1
 
     assert service.complete(ctx, [task.public_id], "reached") == 0
-    assert service.snooze(ctx, [task.public_id], date(2027, 1, 4)) == 0
+    assert service.snooze(ctx, [task.public_id], date(2027, 1, 4)).count == 0
     assert (_only(ctx).outcome, _only(ctx).due_on) == ("sale", SPEC.due_on)
 
 

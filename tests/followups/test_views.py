@@ -137,3 +137,95 @@ def test_only_an_admin_changes_how_tasks_are_shared_out(client: FlaskClient, ctx
     assert client.post("/follow-ups/sharing", data={"csrf_token": token}).status_code == 403
     assert client.post("/follow-ups/sharing/mails", data={"csrf_token": token, "mode": "none"}).status_code == 303
     assert client.post("/follow-ups/sharing/mails", data={"csrf_token": token, "mode": "x"}).status_code == 400
+
+
+def _meeting(client: FlaskClient, token: str, story: Story, **more: str) -> str:
+    """Type a meeting for oneself; return its address."""
+    typed = {
+        "csrf_token": token, "contact": str(story.contact.public_id), "kind": "meeting", "title": "Show the model",
+        "due_on": "2031-03-03", "start": "", "minutes": "60", "note": "", "owner": str(story.admin_id),
+    }  # fmt: skip
+    made = client.post("/follow-ups", data={**typed, **more})
+    assert made.status_code == 303, made.text
+    return str(made.location)
+
+
+def test_meeting_by_hand_finds_its_hour_or_has_the_one_that_was_typed(client: FlaskClient, story: Story) -> None:
+    token = sign_in(client)
+    first, typed = _meeting(client, token, story), _meeting(client, token, story, start="14:30", minutes="")
+
+    assert "3 Mar 2031, 09:00, 60 min" in client.get(first).text
+    assert "3 Mar 2031, 14:30, 30 min" in client.get(typed).text
+    assert '3 Mar 2031, 14:30<span class="sub-block">30 min' in client.get("/follow-ups?whose=mine").text
+
+
+def test_overlap_is_told_and_mended_by_one_press(client: FlaskClient, story: Story) -> None:
+    token = sign_in(client)
+    _meeting(client, token, story, title="First one")
+    second = _meeting(client, token, story, start="09:30")
+
+    page = client.get(second).text
+    assert "has another meeting then" in page
+    assert "First one</a>, 3 Mar 2031, 09:00" in page
+    assert "Move to 3 Mar 2031, 10:00" in page
+    assert client.get("/follow-ups?whose=mine").text.count("Overlaps") == 2
+    client.post(
+        "/follow-ups/snooze",
+        data={"csrf_token": token, "task": second.rpartition("/")[2], "until": "2031-03-03", "back": second},
+    )
+    assert "has another meeting then" not in client.get(second).text
+    assert "Overlaps" not in client.get("/follow-ups?whose=mine").text
+
+
+def test_task_is_changed_and_what_is_wrong_is_told_at_its_field(client: FlaskClient, story: Story) -> None:
+    token = sign_in(client)
+    address = _meeting(client, token, story, start="09:30")
+    shown = client.get(f"{address}/edit").text
+    assert 'value="09:30"' in shown
+    assert 'name="owner"' not in shown
+    typed = {"csrf_token": token, "title": "Ring <i>", "kind": "meeting", "due_on": "2031-03-04", "minutes": "45"}
+
+    wrongs = (("start", "9h", "not an hour"), ("minutes", "4", "from 5 to 480"), ("minutes", "x", "not a number"))
+    for name, wrong, words in wrongs:
+        refused = client.post(f"{address}/edit", data={**typed, name: wrong})
+        assert refused.status_code == 400
+        assert words in refused.text
+        assert 'value="Ring &lt;i&gt;"' in refused.text
+    client.post(f"{address}/edit", data={**typed, "start": "10:15"})
+    assert "4 Mar 2031, 10:15, 45 min" in client.get(address).text
+    client.post(f"{address}/edit", data={**typed, "kind": "call", "start": "10:15"})
+    assert "10:15" not in client.get(address).text
+
+
+def test_handing_over_to_somebody_busy_says_so_and_when_they_are_free(
+    client: FlaskClient, ctx: Context, story: Story
+) -> None:
+    token = sign_in(client)
+    with ctx.read() as session:
+        seller = session.scalars(select(Staff.id).where(Staff.role == Role.SALES.value)).one()
+    mine = _meeting(client, token, story)
+    _meeting(client, token, story, owner=str(seller))
+
+    task = {"csrf_token": token, "task": mine.rpartition("/")[2], "back": mine}
+    page = client.post("/follow-ups/owner", data={**task, "owner": str(seller)}, follow_redirects=True).text
+
+    assert "They have another meeting then." in page
+    assert "Free: 3 Mar 2031, 10:00." in page
+
+
+def test_hours_of_the_working_day_are_set_and_obeyed(client: FlaskClient, story: Story) -> None:
+    token = sign_in(client)
+    form = {"csrf_token": token, "holidays": "2031-03-03", "day_starts": "13:00", "day_ends": "14:00"}
+    assert client.post("/follow-ups/sharing", data={**form, "day_ends": "12:00"}).status_code == 400
+    assert client.post("/follow-ups/sharing", data={**form, "day_ends": "noon"}).status_code == 400
+    client.post("/follow-ups/sharing", data=form)
+
+    assert 'value="13:00"' in client.get("/follow-ups/sharing").text
+    assert "4 Mar 2031, 13:00" in client.get(_meeting(client, token, story)).text
+
+
+def test_page_keys_that_are_none_show_the_first_page(client: FlaskClient) -> None:
+    sign_in(client)
+
+    for key in ("x", "2031-03-03_", "2031-03-03_x_1", "2031-03-03_2031-03-03T09:00:00_1", "2031-03-03__²"):
+        assert client.get("/follow-ups", query_string={"whose": "all", "after": key}).status_code == 200

@@ -1,5 +1,6 @@
 """The builder and the pages of a form, for staff who may, through the real sign-in."""
 
+import re
 from typing import Any
 
 import pytest
@@ -101,6 +102,36 @@ def test_the_builder_shows_a_form_as_it_was_built(ctx: Context, staff: tuple[Fla
     assert 'value="#0e6b52"' in page
     assert '<option value="nb" selected>' in page
     assert "https://www.example.com</textarea>" in page
+
+
+def test_a_task_of_a_file_is_whole_after_it_was_saved_in_the_builder(
+    ctx: Context, staff: tuple[FlaskClient, str]
+) -> None:
+    client, csrf = staff
+    task = {
+        "title": "Meet",
+        "due_working_days": 2,
+        "kind": "meeting",
+        "minutes": 45,
+        "owner": "group:Oslo",
+        "note": "Ask",
+    }
+    client.post("/forms", data=build(ctx, csrf))
+    address = f"/forms/{newest(ctx).public_id}/edit"
+    with ctx.write() as session:
+        session.get_one(Form, newest(ctx).id).actions = [{"kind": "follow_up", "params": task}]
+
+    page = client.get(address).text
+    sent = {f"task_{key}": _shown(page, f"task_{key}") for key in ("title", "days", "minutes", "owner", "note")}
+    client.post(address, data=build(ctx, csrf, **sent, task_kind="meeting"))
+
+    assert newest(ctx).actions == [{"kind": "follow_up", "params": task}]
+
+
+def _shown(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, name
+    return found[1]
 
 
 def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(

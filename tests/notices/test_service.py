@@ -15,6 +15,7 @@ from mailer.delivery.loop import send_due
 from mailer.followups import service as followups
 from mailer.followups.rules import Rules
 from mailer.followups.service import TaskSpec
+from mailer.followups.telling import take_turns
 from mailer.notices.service import tell_staff
 from mailer.schema.delivery import Message
 from mailer.schema.followups import FollowUp
@@ -143,3 +144,37 @@ def test_mail_counts_tasks_and_names_no_person(sending_ctx: Context, sink: Sink)
     assert "New: Send the offer" in text
     assert f"{sending_ctx.settings.public_url}/follow-ups" in text
     assert "Canary" not in mail.raw.decode() + text
+
+
+def test_morning_mail_has_the_meetings_of_the_day_with_their_hours(sending_ctx: Context, sink: Sink) -> None:
+    meeting = replace(LINK, kind="meeting", title="Show the new model", now=datetime(2026, 12, 4, 12, tzinfo=UTC))
+    by_hand = replace(meeting, title="Lunch with Canary", source="hand", minutes=90)
+    tomorrow = replace(meeting, due_on=MONDAY + timedelta(days=1))
+    _scene(sending_ctx, [meeting, by_hand, tomorrow])
+    _go_to(sending_ctx, MONDAY, 9)
+
+    tell_staff(sending_ctx)
+    send_due(sending_ctx, seconds=10)
+
+    (mail,) = sink.mails
+    parsed = message_from_bytes(mail.raw, policy=policy.default)
+    text = " ".join(part.get_content() for part in parsed.walk() if part.get_content_type() == "text/plain")
+    assert parsed["Subject"] == "2 tasks due"
+    for words in ("09:00 Show the new model", "09:30 Meeting, made by hand", "New: Show the new model, 8 Dec 09:00"):
+        assert words in text, text
+    assert "30 min" in text
+    assert "90 min" in text
+    assert "Canary" not in text
+
+
+def test_meeting_that_is_over_is_overdue_and_one_later_today_is_not(ctx: Context) -> None:
+    meeting = replace(LINK, kind="meeting")
+    hours = [datetime(2026, 12, 7, hour, tzinfo=UTC) for hour in (6, 15)]
+    owner = _scene(ctx, [replace(meeting, starts_at=hour) for hour in hours])
+    _go_to(ctx, MONDAY, 9)
+
+    with ctx.write() as session:
+        (summary,) = take_turns(session, ctx.clock.now(), "Europe/Oslo")
+
+    assert (summary.staff_id, summary.overdue, summary.today) == (owner, 1, 1)
+    assert [f"{line.starts:%H:%M}" for line in summary.meetings] == ["16:00"]

@@ -1,6 +1,6 @@
 """The timeline tells everything that happened with a person, newest first (FEATURES K6)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from mailer.clock import utc_now
 from mailer.consent import service as consent
@@ -33,6 +33,20 @@ def test_it_brings_mails_tasks_consent_and_activities_together(ctx: Context) -> 
     assert (timeline[-1].amount, timeline[-1].currency) == (1250, "NOK")
     assert [entry.at for entry in timeline] == sorted((entry.at for entry in timeline), reverse=True)
     assert [entry.title for entry in tasks] == ["Call"]
+
+
+def test_meeting_is_there_with_its_hour_and_length(ctx: Context) -> None:
+    start = datetime(2031, 3, 3, 9, tzinfo=UTC)
+    with ctx.write() as session:
+        make_workspace(session)
+        make_staff(session)
+        person = make_reader(session, make_topic(session), key=ctx.keys.suppression)
+        spec = TaskSpec(title="Meet", kind="meeting", due_on=start.date(), starts_at=start, minutes=45)
+        create_for_contact(session, person.id, spec)
+
+        (entry,) = list_timeline(session, person, kind="task")
+
+    assert (entry.starts_at, entry.minutes) == (start, 45)
 
 
 def test_it_stops_at_its_limit_with_the_newest(ctx: Context) -> None:

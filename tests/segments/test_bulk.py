@@ -19,7 +19,7 @@ from mailer.segments.bulk.queries import count_skipped
 from mailer.segments.bulk.service import start_bulk_task
 from mailer.segments.history.watch import watch
 from mailer.statuses import BulkKind, BulkStatus, FieldType, Role
-from tests.segments.tasks import cities, counts, do, tagged, undo
+from tests.segments.tasks import cities, counts, do, fresh, tagged, undo
 from tests.support.make import make_company, make_contact, make_staff
 
 
@@ -186,6 +186,22 @@ def test_one_task_a_company_goes_to_its_first_member(
             people[0], people[1], people[6], people[8],
         ]  # fmt: skip
         assert count_skipped(session, task.id) == [("same_company", 5)]
+
+
+def test_meetings_for_all_members_have_an_hour_each(ctx: Context, people: list[int], everybody: Segment) -> None:
+    with ctx.write() as session:
+        make_staff(session, role="sales")
+    spec = {"title": "Meet", "due_on": "2031-03-03", "kind": "meeting", "minutes": "60", "once": "spring"}
+
+    tasks = [start_bulk_task(ctx, everybody.id, BulkKind.FOLLOW_UPS, spec) for _ in range(2)]
+    engine.run_due(ctx)
+
+    assert [fresh(ctx, task).changed_count for task in tasks] == [9, 0]
+    with ctx.read() as session:
+        starts = session.scalars(select(FollowUp.starts_at).order_by(FollowUp.contact_id)).all()
+    assert [f"{start:%d %H}" for start in starts if start] == [*(f"03 {hour:02}" for hour in range(9, 17)), "04 09"]
+    with pytest.raises(InputError, match="minutes"):
+        start_bulk_task(ctx, everybody.id, BulkKind.FOLLOW_UPS, {**spec, "minutes": "x"})
 
 
 def test_wrong_task_is_refused_with_every_problem(ctx: Context, everybody: Segment) -> None:

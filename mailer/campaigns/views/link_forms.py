@@ -9,7 +9,7 @@ from typing import Any
 
 from mailer.content.link_actions import NAMED_BY, read_action, read_end, read_page_text
 from mailer.errors import InputError, Problem
-from mailer.statuses import ActionKind, LinkResponse
+from mailer.statuses import ActionKind, FollowUpKind, LinkResponse
 
 DAYS = 2
 _TAGS = (ActionKind.ADD_TAG, ActionKind.REMOVE_TAG)
@@ -95,6 +95,7 @@ def _values_of(kind: str, value: Any) -> dict[str, str]:
             "days": str(value.get("due_working_days", DAYS)),
             "owner": str(value.get("owner", "contact_owner")),
             "task_kind": str(value.get("kind", "to_do")),
+            "minutes": str(value.get("minutes", "")),
             "note": str(value.get("note", "")),
         }
     if kind == ActionKind.SET_FIELD and isinstance(value, Mapping):
@@ -194,7 +195,10 @@ _MISSING: dict[str, tuple[str, str]] = {
     ActionKind.SET_FIELD: ("the action names no field", "choose one, or remove the action"),
     ActionKind.ADD_TAG: ("the action names no tag", "type one, or remove the action"),
     ActionKind.REMOVE_TAG: ("the action names no tag", "type one, or remove the action"),
-    ActionKind.FOLLOW_UP: ("the task says nothing of what is to be done", "say it in a few words, due within a year"),
+    ActionKind.FOLLOW_UP: (
+        "the task says nothing of what is to be done, or its numbers do not fit",
+        "say it in a few words, due within a year; a meeting takes from 5 minutes to 8 hours",
+    ),
 }
 """What is wrong with a row, in words of the page, and how to mend it."""
 
@@ -214,6 +218,9 @@ def _action_of(form: Mapping[str, str], row: str) -> tuple[str, Any, str]:
             "owner": text("owner") or "contact_owner",
         }
         value |= {key: found for key, found in (("kind", text("task_kind")), ("note", text("note"))) if found}
+        minutes = text("minutes")
+        if minutes and value.get("kind") == FollowUpKind.MEETING:  # else a length that was typed means nothing
+            value["minutes"] = int(minutes) if minutes.isdecimal() and len(minutes) < 5 else minutes  # noqa: PLR2004 - an int
         return kind, value, f"{row}.title"
     if kind == ActionKind.SET_FIELD:
         return kind, {"field": text("field"), "value": text("value")}, f"{row}.field"

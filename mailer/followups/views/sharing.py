@@ -9,10 +9,12 @@ from mailer.errors import InputError, MailerError
 from mailer.followups import service
 from mailer.followups.calendar import parse_holidays
 from mailer.followups.rules import Rules, find_rules
+from mailer.followups.slots import parse_hour, show_hour
 from mailer.followups.telling import find_mode
 from mailer.statuses import Role, TaskMail
 from mailer.web.access import access, who
 from mailer.web.requests import app_context, done, form_text, page_with_problems
+from mailer.workspace.queries import get_workspace
 
 pages = Blueprint("followups_sharing", __name__, url_prefix="/follow-ups/sharing")
 
@@ -27,6 +29,8 @@ def show() -> ResponseReturnValue:
         "group_name": rules.group_name,
         "owner_id": str(rules.owner_id or ""),
         "holidays": "\n".join(day.isoformat() for day in rules.holidays),
+        "day_starts": show_hour(rules.day_starts),
+        "day_ends": show_hour(rules.day_ends),
     }
     return _page(values)
 
@@ -44,11 +48,18 @@ def choose_mails() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Set the workspace's rules."""
     values = {name: form_text(name) for name in ("group_name", "owner_id", "holidays")}
+    values |= {name: form_text(name, hour) for name, hour in (("day_starts", "09:00"), ("day_ends", "17:00"))}
     try:
         owner = values["owner_id"]
         if owner and not (owner.isdecimal() and len(owner) < 19):  # noqa: PLR2004 - 63 bits
             raise InputError(_("nobody of the staff"), where="owner_id")
-        rules = Rules(values["group_name"], int(owner) if owner else None, parse_holidays(values["holidays"]))
+        rules = Rules(
+            values["group_name"],
+            int(owner) if owner else None,
+            parse_holidays(values["holidays"]),
+            parse_hour(values["day_starts"], "day_starts"),
+            parse_hour(values["day_ends"], "day_ends"),
+        )
         service.change_rules(app_context(), rules, by=who().id)
     except MailerError as error:
         return _page(values, error)
@@ -59,6 +70,7 @@ def _page(values: dict[str, str], error: MailerError | None = None) -> ResponseR
     with app_context().read() as session:
         page = {
             "values": values,
+            "zone": get_workspace(session).timezone,
             "mode": find_mode(session, who().id).value,
             "modes": [mode.value for mode in TaskMail],
             "group_choices": [("", _("None")), *((name, name) for name in list_groups(session))],

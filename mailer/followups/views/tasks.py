@@ -2,7 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,13 +15,15 @@ from mailer.accounts.queries import list_groups, list_staff
 from mailer.contacts.queries import get_contact
 from mailer.errors import InputError, MailerError
 from mailer.followups import queries, service
-from mailer.followups.queries import Filter, FollowUpLine
+from mailer.followups.meetings import Clash, find_clash, find_hours
+from mailer.followups.queries import Filter, FollowUpLine, Key, key_of
 from mailer.followups.rules import find_calendar
 from mailer.followups.service import TaskSpec
+from mailer.followups.slots import DEFAULT_MINUTES, Hours, parse_hour, show_hour
 from mailer.schema.followups import OUTCOMES
 from mailer.statuses import FollowUpKind, FollowUpStatus
 from mailer.web.access import access, who
-from mailer.web.formats import zone_name
+from mailer.web.formats import day, exact, zone_name
 from mailer.web.paging import PAGE_SIZE, cut_page
 from mailer.web.requests import app_context, done, form_text, page_with_problems
 from mailer.web.words import state_word
@@ -53,11 +57,12 @@ def index() -> ResponseReturnValue:
         )
         lines = queries.list_follow_ups(session, wanted, after=_page_key(), limit=PAGE_SIZE + 1)
         counts = {name: queries.count_open(session, today, scope) for name, scope in scopes.items()}
+        hours = find_hours(session)
         origins = queries.list_origins(session)
-        calendar = find_calendar(session)
     return render_template(
         "admin/followups/index.html",
         page=cut_page(lines, _line_key),
+        now=ctx.clock.now(),
         whose=whose,
         wanted=wanted,
         counts=counts,
@@ -66,8 +71,8 @@ def index() -> ResponseReturnValue:
         groups=groups,
         origins=origins,
         today=today,
-        tomorrow=calendar.add_working_days(today, 1),
-        in_a_week=calendar.add_working_days(today + timedelta(days=6), 1),
+        tomorrow=hours.calendar.add_working_days(today, 1),
+        in_a_week=hours.calendar.add_working_days(today + timedelta(days=6), 1),
         week_end=today + timedelta(days=6 - today.weekday()),
         outcomes=WORDS,
     )
@@ -80,41 +85,114 @@ def new() -> ResponseReturnValue:
     ctx = app_context()
     with ctx.read() as session:
         due_on = find_calendar(session).add_working_days(ctx.clock.today(zone_name()), 1)
-    return _form({"kind": FollowUpKind.TO_DO.value, "due_on": due_on.isoformat(), "owner": str(who().id)})
+    kind, minutes = FollowUpKind.TO_DO.value, str(DEFAULT_MINUTES)
+    return _form({"kind": kind, "due_on": due_on.isoformat(), "minutes": minutes, "owner": str(who().id)})
 
 
 @pages.post("")
 @access()
 def create() -> ResponseReturnValue:
     """Create a task by hand."""
-    values = {name: form_text(name) for name in ("title", "kind", "due_on", "note", "owner")}
-    ctx, owner = app_context(), values["owner"]
+    values, ctx = _typed(), app_context()
     try:
-        spec = TaskSpec(
-            title=values["title"],
-            kind=values["kind"],
-            note=values["note"],
-            due_on=_day(values["due_on"], "due_on"),
-            owner_id=int(owner) if owner.isdecimal() and len(owner) < 19 else None,  # noqa: PLR2004 - 63 bits
-            group=owner.removeprefix(_GROUP) if owner.startswith(_GROUP) else "",
-        )
+        spec = _read_spec(values)
         with ctx.read() as session:
             contact = get_contact(session, _contact_id())
         task = service.create_by_hand(ctx, contact.id, spec, by=who().id)
     except MailerError as error:
         return _form(values, error)
-    return done(_("The task is made."), url_for("followups.show", public_id=task.public_id))
+    with ctx.read() as session:
+        clash = find_clash(session, task, ctx.clock.now())
+    return _told(_("The task is made."), task.public_id, clash)
 
 
-def _form(values: dict[str, str], error: MailerError | None = None) -> ResponseReturnValue:
+@pages.get("/<uuid:public_id>/edit")
+@access()
+def change(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Show a task to be changed."""
     with app_context().read() as session:
-        contact = get_contact(session, _contact_id())
+        task = queries.get_line(session, public_id).task
+    local = task.starts_at.astimezone(ZoneInfo(zone_name())) if task.starts_at else None
+    values = {
+        "title": task.title,
+        "kind": task.kind,
+        "note": task.note,
+        "due_on": (local.date() if local else task.due_on).isoformat(),
+        "start": f"{local:%H:%M}" if local else "",
+        "minutes": str(task.minutes or DEFAULT_MINUTES),
+    }
+    return _form(values, public_id=public_id)
+
+
+@pages.post("/<uuid:public_id>/edit")
+@access()
+def save(public_id: uuid.UUID) -> ResponseReturnValue:
+    """Change what a task says and when it is."""
+    values = _typed()
+    try:
+        clash = service.edit(app_context(), public_id, _read_spec(values))
+    except MailerError as error:
+        return _form(values, error, public_id=public_id)
+    return _told(_("Saved."), public_id, clash)
+
+
+def _typed() -> dict[str, str]:
+    return {name: form_text(name) for name in ("title", "kind", "due_on", "start", "minutes", "note", "owner")}
+
+
+def _read_spec(values: dict[str, str]) -> TaskSpec:
+    """Return a task as it was typed; hour and length count for a meeting only."""
+    owner, due_on = values["owner"], _day(values["due_on"], "due_on")
+    spec = TaskSpec(
+        title=values["title"],
+        kind=values["kind"],
+        note=values["note"],
+        due_on=due_on,
+        owner_id=int(owner) if owner.isdecimal() and len(owner) < 19 else None,  # noqa: PLR2004 - 63 bits
+        group=owner.removeprefix(_GROUP) if owner.startswith(_GROUP) else "",
+    )
+    if not spec.is_meeting:
+        return spec
+    starts_at = None
+    if values["start"]:
+        hour = parse_hour(values["start"], "start")
+        starts_at = Hours(zone=zone_name()).instant(due_on, hour)
+    text = values["minutes"]
+    if text and not (text.isascii() and text.isdecimal() and len(text) < 5):  # noqa: PLR2004 - an int
+        raise InputError(_("not a number"), where="minutes")
+    return replace(spec, starts_at=starts_at, minutes=int(text) if text else None)
+
+
+def _form(
+    values: dict[str, str], error: MailerError | None = None, *, public_id: uuid.UUID | None = None
+) -> ResponseReturnValue:
+    """Show the fields of a task: of a new one, or of the one with `public_id`."""
+    with app_context().read() as session:
+        line = queries.get_line(session, public_id) if public_id else None
+        contact = line.contact if line else get_contact(session, _contact_id())
         people, groups = list_staff(session), list_groups(session)
+        hours = find_hours(session)
     kinds = [(kind.value, state_word(kind.value).label) for kind in FollowUpKind]
-    page = {"values": values, "contact": contact, "people": people, "groups": groups, "kinds": kinds}
+    page = {
+        "values": values,
+        "contact": contact,
+        "people": people,
+        "groups": groups,
+        "kinds": kinds,
+        "task": line.task if line else None,
+        "zone": zone_name(),
+        "work": (show_hour(hours.day_starts), show_hour(hours.day_ends)),
+    }
     if error is not None:
         return page_with_problems("admin/followups/new.html", error, **page)
     return render_template("admin/followups/new.html", problems=(), **page)
+
+
+def _told(text: str, public_id: uuid.UUID, clash: Clash | None) -> ResponseReturnValue:
+    """Go to a task; one that overlaps another says so there, too."""
+    if clash is not None:
+        text += " " + _("It overlaps another meeting of the same person.")
+    return done(text, url_for("followups.show", public_id=public_id), kind="warning" if clash else "success")
 
 
 @pages.get("/<uuid:public_id>")
@@ -125,12 +203,15 @@ def show(public_id: uuid.UUID) -> ResponseReturnValue:
     today = ctx.clock.today(zone_name())
     with ctx.read() as session:
         line = queries.get_line(session, public_id)
+        clash = find_clash(session, line.task, ctx.clock.now())
         people = list_staff(session)
         calendar = find_calendar(session)
     return render_template(
         "admin/followups/show.html",
         line=line,
+        clash=clash,
         people=people,
+        now=ctx.clock.now(),
         today=today,
         tomorrow=calendar.add_working_days(today, 1),
         in_a_week=calendar.add_working_days(today + timedelta(days=6), 1),
@@ -159,8 +240,12 @@ def reopen() -> ResponseReturnValue:
 def snooze() -> ResponseReturnValue:
     """Move tasks to a day."""
     until = _day(form_text("until"), "until")
-    count = service.snooze(app_context(), _chosen(), until)
-    text = ngettext("Moved to %(day)s.", "%(num)s tasks moved to %(day)s.", count, day=until.isoformat())
+    moved = service.snooze(app_context(), _chosen(), until)
+    if moved.count == len(moved.starts) == 1:
+        return done(_("Moved to %(moment)s.", moment=exact(moved.starts[0])), _back())
+    text = ngettext("Moved to %(day)s.", "%(num)s tasks moved to %(day)s.", moved.count, day=day(until))
+    if moved.starts:
+        text += " " + _("Meetings went to the first free hours from then on.")
     return done(text, _back())
 
 
@@ -171,8 +256,16 @@ def reassign() -> ResponseReturnValue:
     text = form_text("owner")
     if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - 63 bits
         raise InputError(_("choose a person"), where="owner")
-    count = service.reassign(app_context(), _chosen(), int(text))
-    return done(ngettext("Handed over.", "%(num)s tasks handed over.", count), _back())
+    handed = service.reassign(app_context(), _chosen(), int(text))
+    told = ngettext("Handed over.", "%(num)s tasks handed over.", handed.count)
+    if not handed.clashes:
+        return done(told, _back())
+    told += " " + ngettext(
+        "They have another meeting then.", "At %(num)s of them they have another meeting.", len(handed.clashes)
+    )
+    if len(handed.clashes) == 1 and (free := handed.clashes[0].free):
+        told += " " + _("Free: %(moment)s.", moment=exact(free[0]))
+    return done(told, _back(), kind="warning")
 
 
 def _chosen() -> Sequence[uuid.UUID]:
@@ -212,13 +305,18 @@ def _number(name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None  # noqa: PLR2004 - 63 bits
 
 
-def _page_key() -> tuple[date, int] | None:
-    day, _sep, number = request.args.get("after", "").partition("_")
+def _page_key() -> Key | None:
+    day_text, _sep, rest = request.args.get("after", "").partition("_")
+    start, _sep, number = rest.partition("_")
+    if not number.isdecimal() or len(number) > 18:  # noqa: PLR2004 - 63 bits
+        return None
     try:
-        return (date.fromisoformat(day), int(number)) if number.isdecimal() and len(number) < 19 else None  # noqa: PLR2004 - 63 bits
+        starts_at = datetime.fromisoformat(start) if start else None
+        return (date.fromisoformat(day_text), starts_at if starts_at and starts_at.tzinfo else None, int(number))
     except ValueError:
         return None
 
 
 def _line_key(line: FollowUpLine) -> str:
-    return f"{line.task.due_on.isoformat()}_{line.task.id}"
+    due_on, starts_at, number = key_of(line)
+    return f"{due_on.isoformat()}_{starts_at.isoformat() if starts_at else ''}_{number}"

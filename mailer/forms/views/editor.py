@@ -145,17 +145,21 @@ def _read_actions() -> list[dict[str, Any]]:
     segments: Sequence[str] = request.form.getlist("add_to_segment")
     actions: list[dict[str, Any]] = [{"add_to_segment": int(text)} for text in segments if text.isdecimal()]
     if form_text("task_title"):
-        days = form_text("task_days")
-        actions.append(
-            {
-                "follow_up": {
-                    "title": form_text("task_title"),
-                    "due_working_days": int(days) if days.isdecimal() and len(days) < 4 else 1,  # noqa: PLR2004
-                    "kind": form_text("task_kind") or "to_do",
-                }
-            }
-        )
+        actions.append({"follow_up": _read_task()})
     if form_text("response_subject") or form_text("response_text"):
         mail = {"subject": form_text("response_subject"), "text": form_text("response_text")}
         actions.append({RESPONSE: mail})
     return actions
+
+
+def _read_task() -> dict[str, Any]:
+    """Return the task that a form makes; owner and note, which a file may give it, are carried along."""
+    days, minutes = form_text("task_days"), form_text("task_minutes")
+    task: dict[str, Any] = {
+        "title": form_text("task_title"),
+        "due_working_days": int(days) if days.isdecimal() and len(days) < 4 else 1,  # noqa: PLR2004
+        "kind": form_text("task_kind") or FollowUpKind.TO_DO.value,
+    }
+    if minutes and task["kind"] == FollowUpKind.MEETING:  # else a length that was typed means nothing
+        task["minutes"] = int(minutes) if minutes.isdecimal() and len(minutes) < 5 else minutes  # noqa: PLR2004
+    return task | {key: text for key in ("owner", "note") if (text := form_text(f"task_{key}"))}

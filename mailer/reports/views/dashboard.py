@@ -44,6 +44,7 @@ def show() -> ResponseReturnValue:
     return render_template(
         "admin/reports/dashboard.html",
         today=today,
+        now=ctx.clock.now(),
         limits=limits,
         shares={
             "hard": share_of(*month.part_of(Figure.HARD)),

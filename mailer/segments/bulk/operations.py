@@ -25,7 +25,7 @@ from mailer.segments import members
 from mailer.segments.bulk.fields import find_field, read_id, read_value
 from mailer.segments.chosen import is_among
 from mailer.segments.visibility import require_visible
-from mailer.statuses import BulkKind, SegmentKind
+from mailer.statuses import BulkKind, FollowUpKind, SegmentKind
 
 Params = Mapping[str, Any]
 _TAG_LIMIT = 100
@@ -62,13 +62,17 @@ class FollowUps:
     """A follow-up task for each contact, or for the first one of each company."""
 
     def check(self, session: Session, params: Params, by: int | None) -> dict[str, Any]:
-        """`owner`: `chain`, `me` or a staff id; `due_on` an ISO day; `per` is `contact` or `company`."""
+        """`owner`: `chain`, `me` or a staff id; `due_on` an ISO day; `per` is `contact` or `company`.
+
+        `minutes` counts for a meeting only, which finds the first free hour of its owner on `due_on` or later.
+        """
         problems: list[Problem] = []
         owner_id = self._owner_id(session, params, by, problems)
         kept = {
             "title": str(params.get("title", "")).strip(),
             "due_on": str(params.get("due_on", "")),
             "kind": str(params.get("kind") or "to_do"),
+            "minutes": None,
             "note": str(params.get("note", "")),
             "owner_id": owner_id,
             "per": str(params.get("per") or "contact"),
@@ -76,6 +80,8 @@ class FollowUps:
         }
         if kept["per"] not in {"contact", "company"}:
             problems.append(Problem("per", "one task for each contact or for each company"))
+        if kept["kind"] == FollowUpKind.MEETING and (text := str(params.get("minutes") or "")):
+            kept["minutes"] = read_id(text) or 0
         try:
             followups.check_spec(_spec_of(kept))
         except InputError as error:
@@ -114,6 +120,7 @@ class FollowUps:
 def _spec_of(params: Params, *, source: str = "", segment_id: int | None = None) -> TaskSpec:
     return TaskSpec(
         title=params["title"], due_on=date.fromisoformat(params["due_on"]), kind=params["kind"], note=params["note"],
+        minutes=params.get("minutes"),
         owner_id=params["owner_id"], source=source, segment_id=segment_id,
     )  # fmt: skip
 
