@@ -13,6 +13,7 @@ from mailer.addresses import domain_of
 from mailer.campaigns import audience
 from mailer.campaigns.attach import list_files
 from mailer.campaigns.first_batches import foresee_canary
+from mailer.campaigns.form_links import check_forms, find_form_id
 from mailer.campaigns.review import Facts
 from mailer.clock import utc_now
 from mailer.consent.queries import get_topic
@@ -24,7 +25,7 @@ from mailer.delivery.domains import Standing
 from mailer.delivery.recipients import load_values
 from mailer.delivery.transports import describe_relays, list_relays
 from mailer.delivery.warm_up import count_left
-from mailer.errors import InputError, NotFoundError
+from mailer.errors import ConflictError, InputError, NotFoundError
 from mailer.schema.campaigns import Campaign
 from mailer.schema.consent import Topic
 from mailer.schema.reputation import Breaker
@@ -67,7 +68,8 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 
 
 def _with_ids(session: Session, link: Mapping[str, Any]) -> dict[str, Any]:
-    return {**link, "actions": [_with_id(session, action) for action in link.get("actions", ())]}
+    named = {"form": find_form_id(session, link["form"])} if "form" in link else {}
+    return {**link, **named, "actions": [_with_id(session, action) for action in link.get("actions", ())]}
 
 
 def _with_id(session: Session, action: object) -> object:
@@ -154,9 +156,14 @@ def _why_domain_stands(session: Session, campaign: Campaign, sender: Sender | No
 def _check_content(session: Session, ctx: Context, campaign: Campaign, sender: Sender | None) -> list[Finding]:
     try:
         spec = build_content_spec(session, campaign)
-    except (NotFoundError, InputError) as error:
+    except (ConflictError, NotFoundError, InputError) as error:
         return [Finding("missing", Level.RED, error.message, "content", error.mend)]
-    return list(check_content(spec, iter_samples(session, ctx, campaign, sender)))
+    now = ctx.clock.now()
+    found = check_forms(session, spec.links, max(now, campaign.send_at) if campaign.send_at else now)
+    if not campaign.track_clicks and any(link.get("actions") or link.get("form") for link in spec.links):
+        what = "clicks are not tracked, so links lead to their own address and do nothing"
+        found.append(Finding("links_untracked", Level.AMBER, what, "setup", "track clicks, or take the actions away"))
+    return [*found, *check_content(spec, iter_samples(session, ctx, campaign, sender))]
 
 
 def iter_samples(

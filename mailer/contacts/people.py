@@ -16,18 +16,25 @@ from mailer.schema.contacts import Address, Contact
 
 
 def take_in_person(
-    session: Session, ctx: Context, checked: CheckedAddress, values: Mapping[str, Any], *, language: str = ""
+    session: Session,
+    ctx: Context,
+    checked: CheckedAddress,
+    values: Mapping[str, Any],
+    *,
+    language: str = "",
+    contact_id: int | None = None,
 ) -> Contact:
     """Return the contact of an address with `values` written over what was there; made where nobody has it.
 
     `values` are plain fields, own fields by key, and `company` by name, which is set only where none is. The address
-    row is locked, so nobody is made twice. An archived contact comes back; of several the oldest in use is meant.
+    row is locked, so nobody is made twice. An archived contact comes back; of several the one with `contact_id` is
+    meant where it still has this address and is in use, else the oldest in use.
     An address that was erased is written again: only the person's own act does that.
     """
     address = ensure_address(session, ctx, checked, by_person=True)
     session.execute(select(Address.id).where(Address.id == address.id).with_for_update(key_share=True))
     now = utc_now()
-    contact = _find(session, address.id)
+    contact = _find(session, address.id, contact_id)
     if contact is None:
         contact = Contact(
             ledger_id=new_ledger_id(), address_id=address.id, data={}, language=language, created_at=now, updated_at=now
@@ -45,9 +52,9 @@ def take_in_person(
     return contact
 
 
-def _find(session: Session, address_id: int) -> Contact | None:
+def _find(session: Session, address_id: int, wanted: int | None) -> Contact | None:
     everybody = session.scalars(
         select(Contact).where(Contact.address_id == address_id).order_by(Contact.id).with_for_update()
     ).all()
     in_use = [contact for contact in everybody if contact.archived_at is None]
-    return next(iter(in_use or everybody), None)
+    return next((contact for contact in in_use if contact.id == wanted), next(iter(in_use or everybody), None))

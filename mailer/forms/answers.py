@@ -49,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Question:
-    """A field as the form asks for it; `limit` is the longest text."""
+    """A field as the form asks for it; `limit` is the longest text; `is_filled_in`: for who comes by a mail's link."""
 
     key: str
     label: str
@@ -57,6 +57,7 @@ class Question:
     is_required: bool
     limit: int = _TEXT_LIMIT
     choices: Sequence[str] = ()
+    is_filled_in: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mailer.schema.consent import Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.forms import Form, FormRefusal, FormWording, SignUp
 from mailer.schema.workspace import Sender
-from mailer.statuses import FieldType, FormState, SignUpRefusal, SignUpStatus
+from mailer.statuses import FieldType, SignUpRefusal, SignUpStatus
 from mailer.workspace.limits import limit_value
 from mailer.workspace.queries import get_workspace
 
@@ -93,12 +93,7 @@ def load_page(session: Session, form: Form, now: datetime) -> FormPage:
 
 def is_open(form: Form, now: datetime) -> bool:
     """Return whether a form takes sign-ups: open, not archived, its time not over, a place left."""
-    return (
-        form.state == FormState.OPEN
-        and form.archived_at is None
-        and (form.closes_at is None or now < form.closes_at)
-        and (form.closes_after is None or form.confirmed_count < form.closes_after)
-    )
+    return form.is_open_at(now)
 
 
 def find_wording(session: Session, form_id: int) -> FormWording | None:
@@ -127,7 +122,8 @@ def list_questions(session: Session, form: Form) -> list[Question]:
     for line in form.fields:
         if base := known.get(line["field"]):
             label, required = line.get("label") or base.label, bool(line.get("required"))
-            asked.append(Question(base.key, label, base.type, required, base.limit, base.choices))
+            is_filled_in = line.get("prefill") is True
+            asked.append(Question(base.key, label, base.type, required, base.limit, base.choices, is_filled_in))
     return asked
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.accounts.service import record_audit
+from mailer.campaigns.form_links import list_form_uses
 from mailer.campaigns.windows import parse_local_time
 from mailer.clock import utc_now
 from mailer.consent.queries import find_topic, list_topics
@@ -91,9 +92,16 @@ def close_form(ctx: Context, public_id: uuid.UUID, *, by: int | None = None) -> 
 
 
 def archive_form(ctx: Context, public_id: uuid.UUID, *, is_archived: bool, by: int | None = None) -> Form:
-    """Put a form out of sight, closed, or bring it back; nothing of it is lost."""
+    """Put a form out of sight, closed, or bring it back; nothing of it is lost.
+
+    Raises:
+        ConflictError: links of campaigns that have not ended open it; names them.
+    """
     with ctx.write() as session:
         form = _locked(session, public_id)
+        if is_archived and (names := [use.name for use in list_form_uses(session, form) if use.is_active]):
+            mend = "let their links answer in another way, or wait for their end"
+            raise ConflictError(f"links of campaigns open this form: {', '.join(names)}", mend=mend)
         form.archived_at = utc_now() if is_archived else None
         _record_uses(session, form)
         if is_archived and form.state == FormState.OPEN:

@@ -26,13 +26,17 @@ _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
 class FieldLine(BaseModel):
-    """A question: a contact field by its key, its label where it is not the usual one, and whether it must be given."""
+    """A question: a contact field by its key, its label where it is not the usual one, and whether it must be given.
+
+    `prefill`: who comes by a link of a mail finds it filled in, as does whoever the mail was forwarded to.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     field: str = Field(min_length=1, max_length=50)
     label: str = Field("", max_length=200)
     required: bool = False
+    prefill: bool = False
 
 
 class FormFile(BaseModel):

@@ -5,7 +5,7 @@ Whatever depends on who it is, such as a suppression, a contact, an earlier sign
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.forms import service
 from mailer.forms.answers import Answers, Fault, Given, check_answers
+from mailer.forms.known import Known
 from mailer.forms.limits import LimiterAwayError, Verdict, note_refusal, take_turn
 from mailer.forms.nonce import MAX_AGE, MIN_FILL, Nonce, make_nonce, read_nonce
 from mailer.forms.queries import FormPage
@@ -59,13 +60,24 @@ class Answer:
 
 @dataclass(frozen=True)
 class Submission:
-    """What came in: the answers, the nonce, the field that only robots fill in, the visitor."""
+    """What came in: the answers, the nonce, the field that only robots fill in, the visitor.
+
+    `known`: who the mail went to by whose link the visitor came; without an address of their own theirs is meant.
+    """
 
     given: Given
     nonce: str
     honeypot: str
     visitor: Visitor
     is_foreign: bool = False
+    known: Known | None = None
+
+    @property
+    def meant(self) -> Given:
+        """The answers with the address that they mean."""
+        if self.known is None or self.given.email.strip():
+            return self.given
+        return replace(self.given, email=self.known.email)
 
 
 def submit_form(ctx: Context, page: FormPage, submission: Submission) -> Answer:
@@ -77,7 +89,7 @@ def submit_form(ctx: Context, page: FormPage, submission: Submission) -> Answer:
     if submission.honeypot:
         return _refuse(ctx, page, SignUpRefusal.HONEYPOT, Outcome.THANKS)
     nonce = read_nonce(ctx.keys, submission.nonce, page.form.id, now=utc_now())
-    answers = check_answers(submission.given, page.questions, page.topic_ids)
+    answers = check_answers(submission.meant, page.questions, page.topic_ids)
     if isinstance(answers, list):
         return Answer(Outcome.FAULTS, answers, _again(ctx, page, nonce))
     if nonce is None:
@@ -103,7 +115,7 @@ def _count_and_keep(ctx: Context, page: FormPage, submission: Submission, answer
         service.note_tripped(ctx, page.form.id)
     if verdict.refusal is not None:
         return _refuse(ctx, page, verdict.refusal, _outcome(verdict), _again(ctx, page, nonce))
-    _keep(ctx, page, answers, visitor)
+    _keep(ctx, page, answers, submission)
     return Answer(Outcome.THANKS)
 
 
@@ -114,9 +126,11 @@ def _outcome(verdict: Verdict) -> Outcome:
     return Outcome.THANKS if verdict.refusal in _ALIKE else Outcome.TOO_MANY
 
 
-def _keep(ctx: Context, page: FormPage, answers: Answers, visitor: Visitor) -> None:
+def _keep(ctx: Context, page: FormPage, answers: Answers, submission: Submission) -> None:
     if page.wording is None:
         return
+    visitor, known = submission.visitor, submission.known
+    is_theirs = known is not None and known.email.casefold() == answers.address.email.casefold()
     row = SignUp(
         form_id=page.form.id,
         wording_id=page.wording.id,
@@ -129,6 +143,7 @@ def _keep(ctx: Context, page: FormPage, answers: Answers, visitor: Visitor) -> N
         user_agent=_clean(visitor.user_agent)[:_AGENT_LIMIT],
         page=_clean(visitor.page)[:_PAGE_LIMIT],
         submitted_at=utc_now(),
+        contact_id=known.contact_id if known is not None and is_theirs else None,
     )
     with ctx.write() as session:
         session.add(row)

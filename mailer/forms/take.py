@@ -55,7 +55,12 @@ def take_in(session: Session, ctx: Context, row: SignUp, proof: Proof) -> bool:
         return False
     form = session.get_one(Form, row.form_id, populate_existing=True)  # as it is now that its row is ours
     contact = take_in_person(
-        session, ctx, check_address(row.email or ""), row.data, language=str(form.look.get("language", ""))
+        session,
+        ctx,
+        check_address(row.email or ""),
+        row.data,
+        language=str(form.look.get("language", "")),
+        contact_id=row.contact_id,
     )
     cause = _cause(session, form, row, proof)
     topic_ids = session.scalars(select(Topic.id).where(Topic.id.in_(row.topic_ids), Topic.archived_at.is_(None))).all()

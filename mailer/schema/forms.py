@@ -50,6 +50,15 @@ class Form(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    def is_open_at(self, now: datetime) -> bool:
+        """Whether the form takes sign-ups at a business time: open, not archived, its time not over, a place left."""
+        return (
+            self.state == FormState.OPEN
+            and self.archived_at is None
+            and (self.closes_at is None or now < self.closes_at)
+            and (self.closes_after is None or self.confirmed_count < self.closes_after)
+        )
+
 
 class FormWording(Base):
     """What a person agrees to, word for word; never changed: another wording is another version."""
@@ -68,6 +77,7 @@ class FormWording(Base):
 class SignUp(Base):
     """One person's sign-up. `message_id` is the confirmation mail, and with it the link that confirms.
 
+    `contact_id` is who they became; before that, who came by a link of a mail and kept the address it went to.
     `handled_at` NULL: the background work has not looked at it yet. `note` says which actions could not be done.
     """
 

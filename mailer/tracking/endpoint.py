@@ -55,12 +55,15 @@ class TrackingEndpoint:
         *,
         behind: WsgiApp | None = None,
         recipient_of: Callable[[int], str | None] = lambda _: None,
+        form_base: str = "",
     ) -> None:
+        """`form_base`: where forms are, for links that open one; tracking may run on a host of its own."""
         self._keys = keys
         self._spool = spool
         self._links = links
         self._behind = behind
         self._recipient_of = recipient_of
+        self._form_base = form_base
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -99,7 +102,8 @@ class TrackingEndpoint:
             return _try_later(start_response)  # a press of the button must not be lost
         if target.is_confirm or target.is_page:
             return self._page(start_response, text, token, target, method)
-        start_response("302 Found", [*_TEXT, ("Location", _as_header(target.url)), ("Content-Length", "0")])
+        location = f"{self._form_base}/f/m/{text}" if target.is_form else _as_header(target.url)
+        start_response("302 Found", [*_TEXT, ("Location", location), ("Content-Length", "0")])
         return [b""]
 
     def _page(
@@ -145,7 +149,12 @@ def build_endpoint(ctx: Context, behind: WsgiApp | None = None) -> TrackingEndpo
     limit_bytes = settings.spool_limit_mb * 1_000_000
     spool = SpoolWriter(settings.spool_dir, durable=settings.tracking_durable, limit_bytes=limit_bytes)
     return TrackingEndpoint(
-        ctx.keys, spool, links, behind=behind, recipient_of=lambda message_id: find_recipient(ctx, message_id)
+        ctx.keys,
+        spool,
+        links,
+        behind=behind,
+        recipient_of=lambda message_id: find_recipient(ctx, message_id),
+        form_base=settings.public_url.rstrip("/"),
     )
 
 

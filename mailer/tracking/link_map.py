@@ -35,6 +35,7 @@ class Target:
     """What a link does when it is opened. `url` is as stored; `is_confirm`: a page with one button comes first.
 
     `text`: what that page says once the button was pressed; with `is_page`, what a page says instead of a redirect.
+    `is_form`: one of our forms is opened, by the host that answers pages.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Target:
     is_confirm: bool
     is_page: bool = False
     text: str = ""
+    is_form: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,8 @@ class LinkMap:
 
 
 def _target(row: LinkRow) -> Target:
-    return Target(row.url, row.label, row.response == "confirm", row.response == "page", row.text)
+    is_confirm, is_page, is_form = (row.response == word for word in ("confirm", "page", "form"))
+    return Target(row.url, row.label, is_confirm, is_page, row.text, is_form)
 
 
 def _snapshot_path(ctx: Context) -> Path:

@@ -30,6 +30,8 @@ def typed(form: LinkForm) -> dict[str, str]:
     }
     if form.text:
         sent[f"link.{form.number}.text"] = form.text
+    if form.form:
+        sent[f"link.{form.number}.form"] = form.form
     if form.is_repeated:
         sent[f"link.{form.number}.each_time"] = "1"
     for row in form.actions:
@@ -108,3 +110,18 @@ def test_length_that_was_typed_for_a_call_means_nothing_and_a_wrong_one_is_told(
         with pytest.raises(InputError) as caught:
             read_links({**row, "link.0.action.0.task_kind": "meeting", "link.0.action.0.minutes": minutes}, [])
         assert [problem.where for problem in caught.value.problems] == ["link.0.action.0.title"]
+
+
+@pytest.mark.parametrize("named", [12, "Seminar in Oslo"])
+def test_a_form_is_read_as_it_is_shown_and_none_is_told(named: int | str) -> None:
+    entries = [{"actions": [], "match": URL, "response": "form", "form": named, "text": "It is over."}]
+    (form,) = list_link_forms([URL], ["Sign up"], entries)
+
+    assert read_links(typed(form), []) == entries
+    (shown,) = list_link_forms([URL], ["Sign up"], [], typed=typed(form))
+    assert (shown.form, shown.response) == (str(named), "form")
+    with pytest.raises(InputError) as caught:
+        read_links({**typed(form), "link.0.form": ""}, [])
+    assert [problem.where for problem in caught.value.problems] == ["link.0.form"]
+    (plain,) = read_links({**typed(form), "link.0.response": "page"}, [])
+    assert "form" not in plain

@@ -70,7 +70,8 @@ def newest(ctx: Context) -> Form:
 def test_a_form_is_built_opened_closed_archived_and_brought_back(ctx: Context, staff: tuple[FlaskClient, str]) -> None:
     client, csrf = staff
     segment = create_static(ctx, new_person("Participants"), contact_ids=[], cause="test")
-    sent = build(ctx, csrf, add_to_segment=str(segment.id), task_title="Call", task_days="2", task_kind="call")
+    task = {"task_title": "Call", "task_days": "2", "task_kind": "call"}
+    sent = build(ctx, csrf, add_to_segment=str(segment.id), prefill_first_name="1", **task)
 
     made = client.post("/forms", data=sent)
     form = newest(ctx)
@@ -82,7 +83,9 @@ def test_a_form_is_built_opened_closed_archived_and_brought_back(ctx: Context, s
 
     assert (made.status_code, made.location) == (303, f"/forms/{form.public_id}")
     assert [line["field"] for line in form.fields] == ["city", "first_name"]
-    assert form.fields[0] == {"field": "city", "label": "Where?", "required": True}
+    assert form.fields[0] == {"field": "city", "label": "Where?", "required": True, "prefill": False}
+    assert form.fields[1]["prefill"] is True
+    assert 'name="prefill_first_name" value="1" checked' in client.get(f"/forms/{form.public_id}/edit").text
     assert form.actions == [
         {"kind": "add_to_segment", "params": {"segment_id": segment.id}},
         {"kind": "follow_up", "params": {"title": "Call", "due_working_days": 2, "kind": "call"}},

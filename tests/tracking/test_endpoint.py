@@ -38,11 +38,17 @@ class Site:
             (9, 1): Target(CONFIRM, "Sign <up>", is_confirm=True),
             (9, 2): Target(CONFIRM, "Map & way", is_confirm=False, is_page=True, text="Platform 2\n<b>Hall</b> & café"),
             (9, 3): Target(CONFIRM, "Join", is_confirm=True, text="See you on <Thursday>"),
+            (9, 4): Target(CONFIRM, "Tell us", is_confirm=False, is_form=True),
         }
         self.links._table = LinkTable((Run(1, 100, 9),), (1,), targets)
         self.spool = SpoolWriter(ctx.settings.spool_dir)
         self.endpoint = TrackingEndpoint(
-            ctx.keys, self.spool, self.links, behind=self.behind, recipient_of=lambda _: "ada@example.org"
+            ctx.keys,
+            self.spool,
+            self.links,
+            behind=self.behind,
+            recipient_of=lambda _: "ada@example.org",
+            form_base="https://www.example.org",
         )
 
     @staticmethod
@@ -219,3 +225,16 @@ def test_a_page_of_text_has_no_button_to_press(site: Site) -> None:
 def test_a_press_is_thanked_for_in_the_marketers_words(site: Site) -> None:
     assert "Thursday" not in site.ask(site.link(3)).body.decode()
     assert "See you on &lt;Thursday&gt;" in site.ask(site.link(3), "POST").body.decode()
+
+
+def test_a_link_to_a_form_leads_to_the_host_of_the_pages_with_its_token(site: Site) -> None:
+    answers = [site.ask(site.link(4), method) for method in ("GET", "HEAD")]
+
+    token = site.link(4).removeprefix("/c/")
+    assert [(answer.status, answer.headers["Location"]) for answer in answers] == [
+        ("302 Found", f"https://www.example.org/f/m/{token}")
+    ] * 2
+    assert answers[0].headers["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in answers[0].headers["Cache-Control"]
+    assert [hit.link for hit in site.hits()] == [4, 4]
+    assert site.ask(site.link(4), "POST").status.startswith("405")

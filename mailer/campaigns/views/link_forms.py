@@ -36,6 +36,7 @@ class LinkForm:
     ends_on: str
     is_repeated: bool
     text: str = ""
+    form: str = ""
     actions: Sequence[ActionForm] = field(default_factory=tuple)
 
 
@@ -80,6 +81,7 @@ def _said_form(number: int, url: str, label: str, entry: Mapping[str, Any], add:
         ends_on=str(entry.get("ends_on") or ""),
         is_repeated=entry.get("each_time") is True,
         text=str(entry.get("text", "")),
+        form=str(entry.get("form") or ""),
         actions=rows,
     )
 
@@ -125,6 +127,7 @@ def _typed_form(number: int, url: str, label: str, typed: Mapping[str, str], sen
         ends_on=typed.get(f"link.{sent}.ends_on", ""),
         is_repeated=typed.get(f"link.{sent}.each_time") == "1",
         text=typed.get(f"link.{sent}.text", ""),
+        form=typed.get(f"link.{sent}.form", ""),
         actions=rows,
     )
 
@@ -155,6 +158,11 @@ def _read_link(form: Mapping[str, str], number: int, problems: list[Problem]) ->
     response = form.get(f"link.{number}.response", "")
     if response in set(LinkResponse):
         entry["response"] = response
+    if response == LinkResponse.FORM:
+        named = form.get(f"link.{number}.form", "").replace("\0", "").strip()
+        entry["form"] = int(named) if named.isdecimal() and len(named) < 19 else named  # noqa: PLR2004 - 63 bits
+        if not named:
+            problems.append(Problem(f"link.{number}.form", "the link names no form", "choose one, or another answer"))
     name = f"link.{number}.text"
     try:
         said = LinkResponse(response) if response in set(LinkResponse) else LinkResponse.CONFIRM

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.accounts.queries import list_groups, list_staff
 from mailer.actions.queries import list_webhooks
 from mailer.campaigns import attach, audience, composing, drafts, gather, queries, service
+from mailer.campaigns.form_links import list_forms_in_use
 from mailer.campaigns.queries import CampaignLine
 from mailer.campaigns.review import Facts, blockers, review
 from mailer.campaigns.views.forms import list_data_fields, overlay, read_data
@@ -223,6 +224,7 @@ def _content_values(session: Session, campaign: Campaign) -> dict[str, Any]:
         "settable": [one for one in list_settable(session) if one.key != OWNER],
         "people": list_staff(session),
         "groups": list_groups(session),
+        "forms": list_forms_in_use(session),
         "fields": [],
         "links": [],
         "content_problem": "",

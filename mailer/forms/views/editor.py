@@ -136,7 +136,12 @@ def _read_fields() -> list[dict[str, Any]]:
             continue
         order = form_text(f"order_{key}")
         number = int(order) if order.isdecimal() and len(order) < 4 else place + 100  # noqa: PLR2004
-        line = {"field": key, "label": form_text(f"label_{key}"), "required": asks == "required"}
+        line = {
+            "field": key,
+            "label": form_text(f"label_{key}"),
+            "required": asks == "required",
+            "prefill": form_text(f"prefill_{key}") == "1",
+        }
         lines.append((number, place, line))
     return [line for _number, _place, line in sorted(lines, key=lambda item: item[:2])]
 

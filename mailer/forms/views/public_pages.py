@@ -6,7 +6,7 @@ only our pages carry a nonce. GET and HEAD change nothing (RFC 9110, section 9.2
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from mailer.forms import confirm as confirming
 from mailer.forms import queries
 from mailer.forms.answers import Given
 from mailer.forms.confirm import Confirmation, Standing
+from mailer.forms.known import Opened, open_link
 from mailer.forms.queries import FormPage
 from mailer.forms.spec import ACCENT, ink_on
 from mailer.forms.submit import Answer, Outcome, Submission, Visitor, first_nonce, submit_form
@@ -69,6 +70,39 @@ def submit(public_id: uuid.UUID) -> ResponseReturnValue:
 def submit_embed(public_id: uuid.UUID) -> ResponseReturnValue:
     """Take a sign-up from the frame."""
     return _submit(public_id, is_framed=True)
+
+
+@pages.get("/f/m/<token>")
+@public
+def show_known(token: str) -> ResponseReturnValue:
+    """Show the form that a link of a mail opens, filled in with what it may show; changes nothing."""
+    opened = _open_link(token)
+    if not opened.page.is_open:
+        return _instead(opened)
+    given = Given(texts=opened.known.texts) if opened.known else Given()
+    return _render_known(opened, token, given, nonce=first_nonce(app_context(), opened.page))
+
+
+@pages.post("/f/m/<token>")
+@public
+def submit_known(token: str) -> ResponseReturnValue:
+    """Take what somebody sends who came by a link of a mail."""
+    opened = _open_link(token)
+    given = _read_given(opened.page)
+    submission = Submission(
+        given=given,
+        nonce=_text("nonce"),
+        honeypot=_text(TRAP),
+        visitor=_visitor(),
+        is_foreign=not _is_own(request.headers.get("Origin", "")),
+        known=opened.known,
+    )
+    answer = submit_form(app_context(), opened.page, submission)
+
+    def again(**shown: Any) -> str:
+        return _render_known(opened, token, given, **shown)
+
+    return _answer(opened.page, answer, again, is_framed=False)
 
 
 @pages.route("/f/<uuid:public_id>", methods=["OPTIONS"])
@@ -139,7 +173,11 @@ def add_headers(response: Response) -> Response:
     actions = "'self'" + (f" {_origin_of(target)}" if target else "")
     headers = response.headers
     headers["Content-Security-Policy"] = _POLICY.format(actions=actions, ancestors=ancestors)
-    if page is not None:
+    if g.get("is_personal"):
+        headers["Cache-Control"] = "no-store"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Robots-Tag"] = "noindex"
+    elif page is not None:
         headers.add("Vary", "Origin")
         if request.headers.get("Origin", "") in sites:
             headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
@@ -177,7 +215,7 @@ def _submit(public_id: uuid.UUID, *, is_framed: bool) -> ResponseReturnValue:
     g.is_framed = is_framed
     given = _read_given(page)
     origin = request.headers.get("Origin", "")
-    is_own = origin in ("", "null") or origin in (_origin_of(app_context().settings.public_url), _own_origin())
+    is_own = _is_own(origin)
     submission = Submission(
         given=given,
         nonce=_text("nonce"),
@@ -188,6 +226,20 @@ def _submit(public_id: uuid.UUID, *, is_framed: bool) -> ResponseReturnValue:
     answer = submit_form(app_context(), page, submission)
     if _wants_json():
         return _as_json(page, answer)
+
+    def again(**shown: Any) -> str:
+        return render_form(page, given, is_framed=is_framed, **shown)
+
+    return _answer(page, answer, again, is_framed=is_framed)
+
+
+def _is_own(origin: str) -> bool:
+    """Whether a form was sent from one of our own pages; browsers that keep it to themselves are believed."""
+    return origin in ("", "null", _origin_of(app_context().settings.public_url), _own_origin())
+
+
+def _answer(page: FormPage, answer: Answer, again: Callable[..., str], *, is_framed: bool) -> ResponseReturnValue:
+    """Say what came of a submission; `again` shows the form once more."""
     if answer.outcome is Outcome.THANKS:
         return _leave(page, is_framed=is_framed)
     if answer.outcome is Outcome.CLOSED:
@@ -195,12 +247,35 @@ def _submit(public_id: uuid.UUID, *, is_framed: bool) -> ResponseReturnValue:
     if answer.outcome is Outcome.FOREIGN_SITE:
         answer = Answer(answer.outcome, (), first_nonce(app_context(), page))
     status, notice = OUTCOMES[answer.outcome]
-    shown = render_form(
-        page, given, nonce=answer.nonce, is_framed=is_framed, notice=str(notice), faults=_told(page, answer),
+    shown = again(
+        nonce=answer.nonce, notice=str(notice), faults=_told(page, answer),
         is_calm=answer.outcome in (Outcome.LOOK_AGAIN, Outcome.TOO_QUICK, Outcome.TOO_OLD),
     )  # fmt: skip
     headers = {"Retry-After": "900"} if status in (429, 503) else {}
     return make_response(shown, status, headers)
+
+
+def _open_link(token: str) -> Opened:
+    """Return what a link of a mail opens; what answers is kept nowhere, found by nobody, and told to no other site."""
+    request.max_content_length = MAX_BYTES
+    g.is_personal = True
+    opened = open_link(app_context(), token)
+    g.form_page = opened.page
+    return opened
+
+
+def _render_known(opened: Opened, token: str, given: Given, **shown: Any) -> str:
+    action = url_for("signup.submit_known", token=token)
+    masked = opened.known.masked if opened.known else ""
+    return render_form(opened.page, given, is_framed=False, action=action, masked=masked, **shown)
+
+
+def _instead(opened: Opened) -> ResponseReturnValue:
+    """Answer for a form that takes no answers any more: the link's own text, or its own target."""
+    if opened.text or not opened.url.lower().startswith(("http://", "https://")):
+        title = opened.label or opened.page.look.get("title") or opened.page.form.name
+        return _said(opened.page, is_framed=False, title=title, texts=[opened.text or _("It takes no more sign-ups.")])
+    return redirect(opened.url, code=302)
 
 
 def render_form(
@@ -212,8 +287,10 @@ def render_form(
     notice: str = "",
     faults: Mapping[str, list[str]] | None = None,
     is_calm: bool = False,
+    action: str = "",
+    masked: str = "",
 ) -> str:
-    """Return the form as HTML, in its own language, with what was typed."""
+    """Return the form as HTML, in its own language, with what was typed; `masked`: the address it is about already."""
     endpoint = "signup.submit_embed" if is_framed else "signup.submit"
     with force_locale(page.look.get("language") or "en"):
         return render_template(
@@ -231,7 +308,8 @@ def render_form(
             trap=TRAP,
             autocomplete=_AUTOCOMPLETE,
             framed=is_framed,
-            action=url_for(endpoint, public_id=page.form.public_id),
+            action=action or url_for(endpoint, public_id=page.form.public_id),
+            masked=masked,
         )
 
 

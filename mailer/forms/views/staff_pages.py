@@ -8,8 +8,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
+from mailer.campaigns.form_links import list_form_uses
 from mailer.clock import utc_now
-from mailer.errors import InputError, MailerError
+from mailer.errors import ConflictError, InputError, MailerError
 from mailer.forms import queries, service
 from mailer.forms.answers import Given
 from mailer.forms.limits import LimiterAwayError
@@ -89,7 +90,12 @@ def close_form(public_id: uuid.UUID) -> ResponseReturnValue:
 @access(*MARKETING)
 def archive(public_id: uuid.UUID) -> ResponseReturnValue:
     """Put a form out of sight; it can be brought back."""
-    form = service.archive_form(app_context(), public_id, is_archived=True, by=who().id)
+    try:
+        form = service.archive_form(app_context(), public_id, is_archived=True, by=who().id)
+    except ConflictError as error:
+        with app_context().read() as session:
+            values = _values(session, public_id)
+        return page_with_problems("admin/forms/show.html", error, **values)
     return done(_("%(name)s is archived and closed.", name=form.name), _address(public_id))
 
 
@@ -132,6 +138,7 @@ def _values(session: Session, public_id: uuid.UUID) -> dict[str, Any]:
         "status": status,
         "statuses": list(SignUpStatus),
         "missing": service.why_not_open(session, form),
+        "uses": list_form_uses(session, form),
         "wordings": queries.list_wordings(session, form.id),
         "sender": queries.find_sender_name(session, form),
         "hosted": f"{ctx.settings.public_url}/f/{form.public_id}",
