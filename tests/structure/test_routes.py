@@ -20,8 +20,8 @@ PUBLIC = {
     "static", "healthz", "readyz", "metrics.show", "accounts.sign_in", "accounts.enter",
     "public.unsubscribe", "public.end", "public.choose", "public.save", "view.show", "brand.style",
     "signup.show", "signup.embed", "signup.submit", "signup.submit_embed", "signup.preflight", "signup.nonce",
-    "signup.thanks", "signup.thanks_embed", "signup.look", "signup.ask", "signup.confirm", "signup.show_known", "signup.submit_known", "webhook_door.take",
-    "webhook_door.look",
+    "signup.thanks", "signup.thanks_embed", "signup.look", "signup.ask", "signup.confirm", "webhook_door.take",
+    "webhook_door.look", "signup.show_known", "signup.submit_known",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from mailer.schema.content import TrackedLink
 from mailer.schema.delivery import Message, Sending
 from mailer.tracking.link_map import LinkMap, LinkTable, merge_runs
 from mailer.tracking.queries import Run
+from tests.support.forms import make_form
 from tests.support.make import make_reader, make_sending, make_topic
 
 
@@ -98,6 +99,24 @@ def test_the_snapshot_answers_while_the_database_is_away(ctx: Context, make_ctx)
     assert target is not None
     assert (target.url, target.is_page, target.text) == (link.url, True, "Hall B")
     assert not later.is_fresh
+
+
+def test_a_link_that_opens_a_form_is_known_as_one_after_a_restart_too(ctx: Context, make_ctx) -> None:
+    form = make_form(ctx)
+    ids, link = send(ctx)
+    with ctx.write() as session:
+        row = session.get_one(TrackedLink, link.id)
+        row.response, row.form_id = "form", form.id
+    links = LinkMap(ctx)
+    links.poll()
+    links.save_snapshot()
+
+    later = LinkMap(make_ctx())
+    later.load_snapshot()
+
+    assert [(found.is_form, found.is_page) for one in (links, later) if (found := one.find(ids[1], link.ordinal))] == [
+        (True, False)
+    ] * 2
 
 
 def test_a_damaged_snapshot_is_an_empty_one(ctx: Context) -> None:
