@@ -1,6 +1,6 @@
 """The tracking endpoint under load: opens and redirects, each kept before it is answered.
 
-`python -m bench.track [--database URL] [--seconds S] [--workers W] [--spool DIR]`. The load comes from a process of its
+`python -m bench.track [--database URL] [--seconds S] [--spool DIR]`. The load comes from a process of its
 own over keep-alive connections; the reference is a Flask route with an INSERT in the same server and database. The last
 line is as in docs/reference (Benchmarks).
 """
@@ -36,7 +36,7 @@ from mailer.tracking.records import GET, RawHit, pack_hit
 from mailer.tracking.spool import SpoolWriter
 from tests.support.make import make_reader, make_sending, make_topic
 
-CONNECTIONS = 64
+CONNECTIONS = 32
 INGEST_HITS = 10_000
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
 
@@ -118,13 +118,11 @@ def _turn(ready: select.epoll, clients: dict[int, Client], seconds: float) -> li
 
 @contextmanager
 def server(mode: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Start a server in a session of its own; yield its port and process id; end it with its workers."""
+    """Start a server in a session of its own, "ours" or "plain"; yield its port and process id; end it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bench.track_servers", mode, str(port)], env=environment, start_new_session=True
-    )
+    child = subprocess.Popen(command_of(mode, port), env=environment, start_new_session=True)
     try:
         _wait_for(port)
         yield port, child.pid
@@ -135,6 +133,12 @@ def server(mode: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def command_of(mode: str, port: int) -> list[str]:
+    """Return the command of a server: what an operator runs, or the plain way."""
+    ours = ["mailer.cli.main", "run", "track", "--port"]
+    return [sys.executable, "-m", *(ours if mode == "ours" else ["bench.track_servers"]), str(port)]
 
 
 def _wait_for(port: int) -> None:
@@ -193,7 +197,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", default="", help="of the reference; default: SQLite beside the spool")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--workers", type=int, default=1, help="kept for symmetry; one web process is measured")
     parser.add_argument("--spool", default="", help="folder whose disk is measured")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-track-", dir=options.spool or None))

@@ -1,6 +1,6 @@
-"""The servers that `bench.track` measures: our endpoint, and a Flask route with an INSERT as the plain way.
+"""The plain way beside which `bench.track` measures: a Flask route with an INSERT, in the server of our pages.
 
-`python -m bench.track_servers MODE PORT` with MODE ours or plain; settings come from MAILER_*.
+`python -m bench.track_servers PORT`; settings come from MAILER_*.
 """
 
 import sys
@@ -17,20 +17,14 @@ from mailer.context import make_context
 from mailer.jobs import SilentBell
 from mailer.schema.content import TrackedLink
 from mailer.settings import load_settings
-from mailer.supervisor.parts.track import THREADS
-from mailer.tracking.endpoint import PIXEL, TrackingEndpoint, build_endpoint
+from mailer.tracking.endpoint import PIXEL
 
-PLAIN_THREADS = THREADS[True]
-
-
-def ours() -> TrackingEndpoint:
-    """Our endpoint, alone."""
-    return build_endpoint(make_context(load_settings(), bell=SilentBell()))
+THREADS = 32
 
 
 def plain() -> Flask:
     """A route as most would write it: verify, INSERT, commit, answer."""
-    ctx = make_context(load_settings(), bell=SilentBell(), pool_size=PLAIN_THREADS)
+    ctx = make_context(load_settings(), bell=SilentBell(), pool_size=THREADS)
     app = Flask(__name__)
     insert = text(
         "INSERT INTO hit (message_id, kind, link, method, at, ip, user_agent, class, reason)"
@@ -62,16 +56,15 @@ def plain() -> Flask:
     return app
 
 
-def serve(mode: str, port: int) -> None:
+def main() -> None:
     """Serve until killed."""
-    threads = THREADS[load_settings().tracking_durable]
     Server(
-        f"bench.track_servers:{mode}",
+        "bench.track_servers:plain",
         address="127.0.0.1",
-        port=port,
+        port=int(sys.argv[1]),
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=threads,
+        blocking_threads=THREADS,
         backlog=1024,
         factory=True,
         log_access=False,
@@ -80,4 +73,4 @@ def serve(mode: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    main()

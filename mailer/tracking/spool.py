@@ -68,24 +68,24 @@ class SpoolWriter:
         self._is_syncing = False
         self._waiting: list[_Turn] = []
 
-    def append(self, record: bytes) -> None:
-        """Write one record.
+    def append(self, data: bytes, *, records: int = 1) -> None:
+        """Write one record, or several.
 
         Raises:
-            OSError: it could not be kept (a full disk or spool), and was counted; what was half written is taken back.
+            OSError: they could not be kept (a full disk or spool), and were counted; half a write is taken back.
         """
         try:
-            self._append(record)
+            self._append(data)
         except OSError:
-            _count_refused(self._folder)
+            _count_refused(self._folder, records)
             raise
 
-    def _append(self, record: bytes) -> None:
+    def _append(self, data: bytes) -> None:
         turn = None
         with self._lock:
             if self._pid != os.getpid() or self._size >= self._segment_bytes:
                 self._open_segment()
-            self._write(record)
+            self._write(data)
             if not self._durable:
                 return
             if self._is_syncing:
@@ -124,16 +124,16 @@ class SpoolWriter:
         if error is not None:
             raise error
 
-    def _write(self, record: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         try:
-            done = os.write(self._file, record)
+            done = os.write(self._file, data)
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
-        if done != len(record):
+        if done != len(data):
             os.ftruncate(self._file, self._size)
-            raise OSError(errno.ENOSPC, "the disk took a part of the record only")
-        self._size += len(record)
+            raise OSError(errno.ENOSPC, "the disk took a part only")
+        self._size += len(data)
 
     def _open_segment(self) -> None:
         """Begin a new segment, locked for as long as this process lives; an old one is synced and let go first."""
@@ -180,6 +180,10 @@ class Segment:
         """Unique on this host for ever."""
         return self.path.name
 
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self.path.stat().st_size
+
     def read(self, offset: int) -> bytes:
         """Return up to 1 MiB from `offset`; the last record in it may be torn."""
         with self.path.open("rb") as file:
@@ -217,7 +221,7 @@ def spool_bytes(folder: Path) -> int:
     total = 0
     for segment in list_segments(folder):
         with suppress(FileNotFoundError):  # read to its end meanwhile
-            total += segment.path.stat().st_size
+            total += segment.size()
     return total
 
 
@@ -229,13 +233,13 @@ class Refused:
     last_at: datetime
 
 
-def _count_refused(folder: Path) -> None:
-    """Count one more in place: a file as long as ever needs no room on a full disk."""
+def _count_refused(folder: Path, records: int) -> None:
+    """Count some more in place: a file as long as ever needs no room on a full disk."""
     with suppress(OSError):
         file = os.open(folder / _REFUSED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            count = int(os.pread(file, _REFUSED_DIGITS, 0) or 0) + 1
+            count = int(os.pread(file, _REFUSED_DIGITS, 0) or 0) + records
             os.pwrite(file, f"{count:0{_REFUSED_DIGITS}d}".encode(), 0)
         finally:
             os.close(file)

@@ -10,7 +10,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import Self
 import pytest
 from sqlalchemy import func, select, update
 
-from bench.track import server
+from bench.track import command_of, server
 from mailer import tokens
 from mailer.clock import utc_now
 from mailer.schema.actions import ActionRun
@@ -174,8 +173,7 @@ class Web:
         return self
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "bench.track_servers", "ours", str(self.port)]
-        self._process = subprocess.Popen(command, env=self._environment, start_new_session=True)
+        self._process = subprocess.Popen(command_of("ours", self.port), env=self._environment, start_new_session=True)
 
     def kill(self) -> None:
         """End it without a word, and start another."""
