@@ -41,9 +41,9 @@ def record_hits(session: Session, hit_ids: Sequence[int], signs: Sequence[Sign])
     if well:
         consent.lock_addresses(session, well)
     is_sqlite = session.get_bind().dialect.name == "sqlite"
-    ids = list(hit_ids)
+    ids = json.dumps(list(hit_ids)) if is_sqlite else "{" + ",".join(map(str, hit_ids)) + "}"
     for statement in (_EVENTS[is_sqlite], _ENGAGEMENT[is_sqlite]):
-        session.execute(statement, {"first": ids[0], "last": ids[-1], "ids": json.dumps(ids) if is_sqlite else ids})
+        session.execute(statement, {"first": hit_ids[0], "last": hit_ids[-1], "ids": ids})
     _resolve(session, signs)
     for address_id in well:
         soft_bounces.judge_address(session, address_id)
@@ -80,7 +80,7 @@ def _events(*, is_sqlite: bool) -> TextClause:
       FROM hit h JOIN message m ON m.id = h.message_id JOIN sending s ON s.id = m.sending_id
         LEFT JOIN tracked_link l ON l.content_version_id = s.content_version_id AND l.ordinal = h.link
           AND h.kind <> 'open'
-      WHERE {_AMONG[is_sqlite]} AND h.method <> 'HEAD' ORDER BY h.id
+      WHERE {_AMONG[is_sqlite]} AND h.method <> 'HEAD' ORDER BY m.contact_id, h.id
     """)  # noqa: S608 - names and words are ours
 
 

@@ -9,8 +9,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -24,6 +25,7 @@ from mailer.privacy.person import Person
 from mailer.schema.imports import ImportRun
 from mailer.statuses import ImportStatus
 from mailer.tokens import verp_local
+from mailer.tracking.lanes import list_lanes, reached_by_all
 from mailer.tracking.queries import positions_of_host
 from mailer.tracking.records import DamagedRecordError, RawHit, iter_hits, pack_hit
 from mailer.tracking.spool import host_id, list_segments, only_reader
@@ -51,14 +53,15 @@ def clean_spool(ctx: Context, person: Person) -> tuple[int, bool]:
     except ConflictError:
         with ctx.read() as session:
             positions = positions_of_host(session, host_id(folder))
-        done, is_whole = _mask_spool(folder, person, positions)
+        lanes = list_lanes(is_sqlite=ctx.database.is_sqlite)
+        done, is_whole = _mask_spool(folder, person, partial(reached_by_all, lanes, positions))
         return damaged + done, is_whole
 
 
-def _mask_spool(folder: Path, person: Person, positions: dict[str, int] | None) -> tuple[int, bool]:
+def _mask_spool(folder: Path, person: Person, reached: Callable[[str], int] | None) -> tuple[int, bool]:
     done, is_whole, wanted = 0, True, set(person.message_ids)
     for segment in list_segments(folder):
-        limit = None if positions is None else positions.get(segment.name, 0)
+        limit = None if reached is None else reached(segment.name)
         try:
             data = segment.path.read_bytes()
         except FileNotFoundError:

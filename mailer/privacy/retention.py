@@ -243,7 +243,7 @@ def _keep_figures(ctx: Context, sending_id: int) -> None:
 
 
 def _delete_mails(session: Session, ids: Sequence[int]) -> int:
-    lock_verdicts(session, is_shared=False)  # nobody takes a hit on one of these in meanwhile
+    lock_verdicts(session)  # nobody takes a hit on one of these in meanwhile
     for table in (Event, ActionRun):
         session.execute(delete(table).where(table.message_id.in_(ids)))
     session.execute(delete(Hit).where(Hit.message_id.in_(ids)))

@@ -75,6 +75,8 @@ def _device(system: str, device: ParsedDevice | None) -> str:
 @lru_cache(_REMEMBERED)
 def find_network(ip: str) -> str:
     """Return the name of the known network that an IP lies in, a shortened one (`192.0.2.0/24`) too; else empty."""
+    if ":" not in ip and ip.partition(".")[0] not in _FIRST_BYTES:
+        return ""  # most are nobody's we know, and reading them takes long
     try:
         address = ip_address(ip.partition("/")[0])
     except ValueError:
@@ -99,6 +101,7 @@ def _ranges(version: int) -> list[tuple[int, int, str]]:
 
 
 _RANGES = {4: _ranges(4), 6: _ranges(6)}
+_FIRST_BYTES = {str(byte) for first, last, _ in _RANGES[4] for byte in range(first >> 24, (last >> 24) + 1)}
 
 
 def cut_ip(ip: str) -> str:

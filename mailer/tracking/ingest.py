@@ -3,7 +3,8 @@
 import gc
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,8 +16,8 @@ from mailer.context import Context
 from mailer.errors import ConflictError
 from mailer.log import get_logger
 from mailer.tracking import service
-from mailer.tracking.queries import positions_of_host
-from mailer.tracking.records import DamagedRecordError, RawHit, iter_hits
+from mailer.tracking.lanes import Lane, list_lanes, reached_by_all
+from mailer.tracking.records import DamagedRecordError, RawHit, iter_hits, iter_records
 from mailer.tracking.spool import Refused, Segment, find_refused, host_id, list_damaged, list_segments, only_reader
 
 log = get_logger("tracking")
@@ -31,42 +32,63 @@ def ingest_once(ctx: Context) -> int:
     """Take in everything that is in the spool now; return how many hits were read. One reader a host at a time."""
     folder = ctx.settings.spool_dir
     host = host_id(folder)
-    return sum(_ingest_segment(ctx, host, segment) for segment in list_segments(folder))
+    positions = service.positions_of(ctx, host)
+    return sum(_ingest_segment(ctx, host, segment, positions) for segment in list_segments(folder))
 
 
-def _ingest_segment(ctx: Context, host: str, segment: Segment) -> int:
+def _ingest_segment(ctx: Context, host: str, segment: Segment, positions: Mapping[str, int]) -> int:
     is_final = not segment.has_writer()  # asked first: what is read afterwards is all there will ever be
-    offset = service.position_of(ctx, host, segment.name)
-    done = 0
-    try:
-        limit = max(1, PAGE_HITS // 8) if ctx.database.is_sqlite else PAGE_HITS
-        while page := _read_page(segment, offset, limit):
-            hits, end = page
-            service.take_in(ctx, hits, host=host, file=segment.name, start=offset, end=end)
-            offset, done = end, done + len(hits)
-    except DamagedRecordError as error:
-        log.warning("spool_file_damaged", file=segment.set_aside().name, offset=offset, where=str(error))
-        return done
-    if is_final:
+    done, damage = 0, ""
+    if reached_by_all(list_lanes(is_sqlite=ctx.database.is_sqlite), positions, segment.name) < segment.size():
+        done, damage = _run_lanes(ctx, host, segment, positions)
+    if damage:
+        log.warning("spool_file_damaged", file=segment.set_aside().name, where=damage)
+    elif is_final:
+        service.settle_file(ctx, host, segment.name)
         segment.remove()
         service.forget_file(ctx, host, segment.name)
     return done
 
 
-def _read_page(segment: Segment, offset: int, limit: int) -> tuple[list[RawHit], int] | None:
+def _run_lanes(ctx: Context, host: str, segment: Segment, positions: Mapping[str, int]) -> tuple[int, str]:
+    """Take in what there is for all lanes, side by side; return how many hits, and where one found damage."""
+    lanes = list_lanes(is_sqlite=ctx.database.is_sqlite)
+    with ThreadPoolExecutor(len(lanes), "ingest") as pool:
+        runs = [pool.submit(_run_lane, ctx, host, segment, lane, positions) for lane in lanes]
+    results = [run.result() for run in runs]
+    return sum(done for done, _ in results), next((damage for _, damage in results if damage), "")
+
+
+def _run_lane(ctx: Context, host: str, segment: Segment, lane: Lane, positions: Mapping[str, int]) -> tuple[int, str]:
+    """Take in what there is for one lane; return how many hits, and where there is damage, if any."""
+    offset, place = lane.reached(positions, segment.name), lane.place(segment.name)
+    limit = max(1, PAGE_HITS // 8) if ctx.database.is_sqlite else PAGE_HITS
+    done = 0
+    try:
+        while page := _read_page(segment, offset, limit, lane):
+            hits, end = page
+            service.take_in(ctx, hits, host=host, place=place, start=offset, end=end)
+            offset, done = end, done + len(hits)
+    except DamagedRecordError as error:
+        return done, f"behind byte {offset}: {error}"
+    return done, ""
+
+
+def _read_page(segment: Segment, offset: int, limit: int, lane: Lane) -> tuple[list[RawHit], int] | None:
     """Return up to `limit` hits from `offset` and where they end; None where there is no whole record."""
     hits: list[RawHit] = []
     end = 0
     try:
-        for hit, after in iter_hits(segment.read(offset)):
-            hits.append(hit)
+        for hit, after in iter_records(segment.read(offset), lane):
             end = after
-            if len(hits) == limit:
-                break
+            if hit is not None:
+                hits.append(hit)
+                if len(hits) == limit:
+                    break
     except DamagedRecordError:
-        if not hits:
+        if not end:
             raise
-    return (hits, offset + end) if hits else None
+    return (hits, offset + end) if end else None
 
 
 @dataclass(frozen=True)
@@ -84,13 +106,12 @@ def look_at_spool(ctx: Context) -> SpoolState:
     folder = ctx.settings.spool_dir
     if not folder.is_dir():
         return SpoolState(0, None, None, [])
-    with ctx.read() as session:
-        positions = positions_of_host(session, host_id(folder))
+    positions, lanes = service.positions_of(ctx, host_id(folder)), list_lanes(is_sqlite=ctx.database.is_sqlite)
     waiting, times = 0, []
     for segment in list_segments(folder):
-        offset = positions.get(segment.name, 0)
+        offset = reached_by_all(lanes, positions, segment.name)
         with suppress(FileNotFoundError, DamagedRecordError):  # read to its end meanwhile; or set aside in a moment
-            waiting += segment.path.stat().st_size - offset
+            waiting += segment.size() - offset
             first = next(iter_hits(segment.read(offset)), None)
             times += [first[0].at] if first else []
     oldest_at = datetime.fromtimestamp(min(times), UTC) if times else None

@@ -14,11 +14,13 @@ from mailer.schema.delivery import Event, Message, Sending
 from mailer.schema.tracking import Hit, SpoolPosition, VerdictRun
 from mailer.segments.chosen import is_among
 from mailer.statuses import SendingState
+from mailer.tracking.lanes import lane_of
 
 _MOST_HITS = 20_000
 _MOST_OF_MAIL = 20_000
 _VERDICT_LOCK = 0x6D61_696C_0001
-"""Our number among PostgreSQL's advisory locks."""
+_LANE_LOCK = 0x6D61_696C_0100
+"""Our numbers among PostgreSQL's advisory locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +249,25 @@ def has_hits(session: Session) -> bool:
     return session.scalar(select(Hit.id).limit(1)) is not None
 
 
-def lock_verdicts(session: Session, *, is_shared: bool) -> None:
-    """Keep those who take hits in, and who may do so side by side, apart from who judges old ones anew.
+def lock_verdicts(session: Session) -> None:
+    """Keep everybody from taking hits in, until the end of the transaction: old ones are judged anew, or go.
 
-    Until the end of the transaction. SQLite has one writer at a time anyway.
+    SQLite has one writer at a time anyway.
     """
     if session.get_bind().dialect.name == "postgresql":
-        lock = func.pg_advisory_xact_lock_shared if is_shared else func.pg_advisory_xact_lock
-        session.execute(select(lock(_VERDICT_LOCK)))
+        session.execute(select(func.pg_advisory_xact_lock(_VERDICT_LOCK)))
+
+
+def lock_mails(session: Session, message_ids: Iterable[int]) -> None:
+    """Have these mails judged by nobody else until the end of the transaction, whatever the host.
+
+    There is a lock for each lane, so two ingesters of the same half of the mails take turns. Of two transactions that
+    judge one mail side by side, neither would see the other's hits.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock_shared(_VERDICT_LOCK)))
+        for number in sorted({lane_of(message_id) for message_id in message_ids}):
+            session.execute(select(func.pg_advisory_xact_lock(_LANE_LOCK + number)))
 
 
 class Stamp(NamedTuple):

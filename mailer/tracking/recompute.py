@@ -92,7 +92,7 @@ def get_run(ctx: Context, run_id: int) -> Recomputed:
 def _page(ctx: Context, run_id: int) -> bool:
     """Judge the next mails in one transaction; False where the run is done."""
     with ctx.write() as session:
-        queries.lock_verdicts(session, is_shared=False)
+        queries.lock_verdicts(session)
         run = session.get_one(VerdictRun, run_id, with_for_update=True)
         if run.done_at is not None:
             return False

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from mailer.tracking.lanes import EVERY, Lane
+
 MAX_AGENT = 500
 MAX_IP = 45
 _FRAME = struct.Struct(">HI")
@@ -46,28 +48,41 @@ def pack_hit(hit: RawHit) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def iter_hits(data: bytes) -> Iterator[tuple[RawHit, int]]:
-    """Yield (hit, offset of its end) for each whole record; stop at a torn tail.
+def iter_hits(data: bytes, lane: Lane = EVERY) -> Iterator[tuple[RawHit, int]]:
+    """Yield (hit, offset of its end) for each whole record of a lane; stop at a torn tail.
 
     Raises:
         DamagedRecordError: a record is whole and its check sum is wrong.
     """
+    for hit, end in iter_records(data, lane):
+        if hit is not None:
+            yield hit, end
+
+
+def iter_records(data: bytes, lane: Lane = EVERY) -> Iterator[tuple[RawHit | None, int]]:
+    """Yield (hit, offset of its end) for each whole record, None for hits of another lane; stop at a torn tail.
+
+    Raises:
+        DamagedRecordError: a record is whole and its check sum is wrong. Those of other lanes are theirs to check.
+    """
+    number, parts = lane
     offset, length = 0, len(data)
     while (start := offset + FRAME_BYTES) <= length:
         size, crc = _FRAME.unpack_from(data, offset)
         offset = start + size
         if offset > length or (size == 0 and crc == 0):
             return  # torn, or the zeros that a power cut leaves at the end of a file
-        payload = data[start:offset]
-        if size < _HEAD.size or zlib.crc32(payload) != crc:
+        if size < _HEAD.size:
             raise DamagedRecordError(f"at byte {start - FRAME_BYTES}")
-        yield _unpack(payload), offset
-
-
-def _unpack(payload: bytes) -> RawHit:
-    at, kind, method, flags, message_id, link, ip_size = _HEAD.unpack_from(payload)
-    agent = _HEAD.size + ip_size
-    return RawHit(at, kind, method, message_id, link, flags, _text(payload[_HEAD.size : agent]), _text(payload[agent:]))
+        at, kind, method, flags, message_id, link, ip_size = _HEAD.unpack_from(data, start)
+        if message_id % parts != number:
+            yield None, offset
+            continue
+        if zlib.crc32(data[start:offset]) != crc:
+            raise DamagedRecordError(f"at byte {start - FRAME_BYTES}")
+        agent = start + _HEAD.size + ip_size
+        ip, user_agent = _text(data[start + _HEAD.size : agent]), _text(data[agent:offset])
+        yield RawHit(at, kind, method, message_id, link, flags, ip, user_agent), offset
 
 
 @lru_cache(8_192)

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from mailer import tokens
 from mailer.actions.service import Click, schedule_actions
 from mailer.context import Context
-from mailer.database import allocate_ids, insert_rows, stored_instant
+from mailer.database import allocate_ids, insert_rows, spare_flush, stored_instant
 from mailer.delivery.hits import Sign, record_hits
 from mailer.errors import ConflictError
 from mailer.schema.tracking import SpoolPosition
 from mailer.statuses import HitClass
 from mailer.tracking import queries
 from mailer.tracking.evidence import cut_ip, find_network, read_agent
+from mailer.tracking.lanes import file_of
 from mailer.tracking.machines import RULES_VERSION
 from mailer.tracking.queries import Stamp
 from mailer.tracking.records import MAX_IP, METHOD_NAMES, RawHit
@@ -38,34 +38,27 @@ from mailer.tracking.verdicts import (
 from mailer.workspace.queries import get_limit
 
 
-def find_recipient(ctx: Context, message_id: int) -> str | None:
-    """Return the address a message went to; None where it is not known or the database is away."""
-    try:
-        with ctx.read() as session:
-            return queries.find_recipient(session, message_id)
-    except SQLAlchemyError:
-        return None
-
-
-def position_of(ctx: Context, host: str, file: str) -> int:
-    """Return the offset reached in a spool file."""
+def positions_of(ctx: Context, host: str) -> dict[str, int]:
+    """Return the offset reached at each place in the spool files of a host (`lanes`)."""
     with ctx.read() as session:
-        return queries.positions_of_host(session, host).get(file, 0)
+        return queries.positions_of_host(session, host)
 
 
-def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, file: str, start: int, end: int) -> int:
-    """Write a page of hits that stands in `file` from byte `start` to `end`; return how many were about our messages.
+def take_in(ctx: Context, hits: Sequence[RawHit], *, host: str, place: str, start: int, end: int) -> int:
+    """Write a page of hits that a lane has from byte `start` to `end`; return how many were about our messages.
 
-    On SQLite, where one writes and all others wait, the page is judged before the lock is taken, and once more in the
-    rare case that something has changed meanwhile.
+    `place` is the lane's in its spool file. On SQLite, where one writes and all others wait, the page is judged before
+    the lock is taken, and once more in the rare case that something has changed meanwhile. On PostgreSQL nobody waits
+    for the disk: what a crash takes back takes its offset with it, and the file is there until `settle_file`.
 
     Raises:
         ConflictError: the database says that another offset than `start` was reached; nothing is written.
     """
     early = _prepare_early(ctx, hits) if ctx.database.is_sqlite else None
     with ctx.write() as session:
-        _advance(session, host, file, start, end)
-        queries.lock_verdicts(session, is_shared=True)
+        spare_flush(session)
+        _advance(session, host, place, start, end)
+        queries.lock_mails(session, (hit.message_id for hit in hits))
         page = early if early is not None and early.stamp == _stamp(session, early) else _prepare(session, hits)
         if page.rows:
             _write(session, page)
@@ -97,8 +90,8 @@ def _prepare(session: Session, hits: Sequence[RawHit]) -> Page:
     rows = [
         (
             hit.raw.message_id, hit.kind, hit.raw.link, METHOD_NAMES.get(hit.raw.method, "GET"),
-            stored_instant(session, hit.at) if is_sqlite else hit.at, hit.raw.flags, *_traces(hit, keeps_ip=keeps_ip),
-            hit.verdict.hit_class.value, hit.verdict.reasons, RULES_VERSION,
+            stored_instant(session, hit.at) if is_sqlite else hit.at.isoformat(), hit.raw.flags,
+            *_traces(hit, keeps_ip=keeps_ip), hit.verdict.hit_class.value, hit.verdict.reasons, RULES_VERSION,
             (hit.at - hit.facts.sent_at).total_seconds() if hit.facts.sent_at else None,
         )
         for hit in judged.new
@@ -139,24 +132,40 @@ def _write(session: Session, page: Page) -> None:
     _schedule(session, judged.known, zip(ids, judged.new, strict=True))
 
 
-def forget_file(ctx: Context, host: str, file: str) -> None:
-    """Drop the position of a spool file that is gone."""
+def settle_file(ctx: Context, host: str, file: str) -> None:
+    """Have the database keep on its disk what came from a spool file: from then on the file may go.
+
+    A commit that is waited for brings everything before it to the disk; one that writes nothing would not.
+    """
     with ctx.write() as session:
-        session.execute(delete(SpoolPosition).where(SpoolPosition.host == host, SpoolPosition.file == file))
+        places = _places_in(session, host, file)
+        session.execute(update(SpoolPosition).where(SpoolPosition.id.in_(places)).values(file=SpoolPosition.file))
 
 
-def _advance(session: Session, host: str, file: str, start: int, end: int) -> None:
-    if start == 0 and file not in queries.positions_of_host(session, host):
-        session.add(SpoolPosition(host=host, file=file, offset=end))
-        session.flush()
-        return
+def forget_file(ctx: Context, host: str, file: str) -> None:
+    """Drop the positions in a spool file that is gone."""
+    with ctx.write() as session:
+        session.execute(delete(SpoolPosition).where(SpoolPosition.id.in_(_places_in(session, host, file))))
+
+
+def _places_in(session: Session, host: str, file: str) -> list[int]:
+    rows = session.execute(select(SpoolPosition.id, SpoolPosition.file).where(SpoolPosition.host == host))
+    return [number for number, place in rows if file_of(place) == file]
+
+
+def _advance(session: Session, host: str, place: str, start: int, end: int) -> None:
     moved = session.execute(
         update(SpoolPosition)
-        .where(SpoolPosition.host == host, SpoolPosition.file == file, SpoolPosition.offset == start)
+        .where(SpoolPosition.host == host, SpoolPosition.file == place, SpoolPosition.offset == start)
         .values(offset=end)
     )
-    if moved.rowcount != 1:  # type: ignore[attr-defined]
-        raise ConflictError(f"spool file {file} was read by somebody else")
+    if moved.rowcount == 1:  # type: ignore[attr-defined]
+        return
+    there = queries.positions_of_host(session, host)
+    if place in there or start != there.get(file_of(place), 0):
+        raise ConflictError(f"spool file {place} was read by somebody else")
+    session.add(SpoolPosition(host=host, file=place, offset=end))
+    session.flush()
 
 
 def _schedule(session: Session, known: Known, hits: Iterable[tuple[int, NewHit]]) -> None:

@@ -59,7 +59,7 @@ def make_clicked(ctx: Context, story: Story) -> Clicked:
             ]
         elif agent is not GMAIL:
             hits.append(RawHit(at + 40, tokens.CLICK, GET, message_id, link, 0, "192.0.2.17", agent))
-    take_in(ctx, hits, host="story", file=secrets.token_hex(8), start=0, end=1)
+    take_in(ctx, hits, host="story", place=secrets.token_hex(8), start=0, end=1)
     _settle(ctx)
     return Clicked(link, sent[0][1])
 

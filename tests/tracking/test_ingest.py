@@ -203,7 +203,7 @@ def test_a_page_is_refused_where_another_offset_was_reached(sent: Sent) -> None:
     sent.take_in()
 
     with pytest.raises(Exception, match="somebody else"):
-        service.take_in(sent.ctx, [], host="other", file="x", start=5, end=9)
+        service.take_in(sent.ctx, [], host="other", place="x", start=5, end=9)
 
 
 def test_a_damaged_segment_is_set_aside_and_the_rest_goes_on(sent: Sent) -> None:
@@ -290,7 +290,7 @@ def test_a_hit_of_another_host_while_a_page_is_judged_is_judged_beside_it(sent: 
         if not others:
             others.append(sent.raw_hit(102, 2))
             sent.ctx.write = write
-            service.take_in(sent.ctx, others, host="other", file="x", start=0, end=1)
+            service.take_in(sent.ctx, others, host="other", place="x", start=0, end=1)
         with write() as session:
             yield session
 

@@ -181,9 +181,9 @@ def test_nobody_judges_old_hits_while_new_ones_are_taken_in(sent: Sent) -> None:
     run_id = start_recompute(sent.ctx)
     judging = threading.Thread(target=continue_recompute, args=(sent.ctx, run_id))
     with sent.ctx.write() as taking_in:
-        queries.lock_verdicts(taking_in, is_shared=True)
+        queries.lock_mails(taking_in, [sent.message_id])
         with sent.ctx.write() as another:
-            queries.lock_verdicts(another, is_shared=True)  # hosts take in side by side
+            queries.lock_mails(another, [sent.message_id + 1])  # other mails are taken in side by side
         judging.start()
         judging.join(0.4)
         assert judging.is_alive()
