@@ -160,9 +160,6 @@ def _check_content(session: Session, ctx: Context, campaign: Campaign, sender: S
         return [Finding("missing", Level.RED, error.message, "content", error.mend)]
     now = ctx.clock.now()
     found = check_forms(session, spec.links, max(now, campaign.send_at) if campaign.send_at else now)
-    if not campaign.track_clicks and any(link.get("actions") or link.get("form") for link in spec.links):
-        what = "clicks are not tracked, so links lead to their own address and do nothing"
-        found.append(Finding("links_untracked", Level.AMBER, what, "setup", "track clicks, or take the actions away"))
     return [*found, *check_content(spec, iter_samples(session, ctx, campaign, sender))]
 
 

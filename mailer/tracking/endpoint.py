@@ -70,7 +70,7 @@ class TrackingEndpoint:
         recipient_of: Callable[[int], str | None] = lambda _: None,
         form_base: str = "",
     ) -> None:
-        """`form_base`: where forms are, for links that open one; tracking may run on a host of its own."""
+        """`form_base`: where forms are; a link that opens one leads to its own target where that is not known."""
         self._keys = keys
         self._spool = spool
         self._links = links
@@ -134,7 +134,8 @@ class TrackingEndpoint:
         hit = _hit(environ, token, method)
         if target.is_confirm or target.is_page:
             return self._page(text, target, hit) if may_wait else None
-        location = f"{self._form_base}/f/m/{text}" if target.is_form else _as_header(target.url)
+        opens_form = target.is_form and self._form_base
+        location = f"{self._form_base}/f/m/{text}" if opens_form else _as_header(target.url)
         return Decision("302 Found", (*_TEXT, ("Location", location), ("Content-Length", "0")), hit=hit)
 
     def _page(self, text: str, target: Target, hit: RawHit) -> Decision:

@@ -3,6 +3,8 @@
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -11,14 +13,18 @@ from sqlalchemy import select
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database
+from mailer.followups.service import TaskSpec, create_by_hand
 from mailer.imports.uploads import make_upload
 from mailer.jobs import SilentBell
 from mailer.migrations.runner import migrate
+from mailer.schema.content import TrackedLink
+from mailer.schema.delivery import Message, Sending
 from mailer.schema.followups import FollowUp
+from mailer.schema.forms import Form
 from mailer.schema.segments import Segment
 from mailer.segments.queries import get_segment
 from mailer.settings import Settings
-from mailer.tokens import manage_token, new_keys
+from mailer.tokens import CLICK, manage_token, new_keys, track_token
 from tests.browser.chromium import launch_options
 from tests.support.asked import make_asked
 from tests.support.clicked import make_clicked
@@ -47,6 +53,28 @@ def _find_task(ctx: Context) -> str:
     """Return the address of a task."""
     with ctx.read() as session:
         return f"/follow-ups/{session.scalars(select(FollowUp.public_id).order_by(FollowUp.id).limit(1)).one()}"
+
+
+def _make_meetings(ctx: Context, story: Story) -> str:
+    """Write two meetings at the same time; return the address of one."""
+    day = date(2031, 3, 3)
+    spec = TaskSpec(title="Show the new model", kind="meeting", due_on=day, minutes=45, owner_id=story.admin_id)
+    first = create_by_hand(ctx, story.contact.id, spec)
+    second = create_by_hand(ctx, story.contact.id, replace(spec, title="Lunch", starts_at=first.starts_at))
+    return f"/follow-ups/{second.public_id}"
+
+
+def _open_from_mail(ctx: Context, story: Story, form: Form) -> str:
+    """Have a link of the finished campaign open a form; return the address that it leads to."""
+    with ctx.write() as session:
+        message = session.scalars(
+            select(Message).where(Message.sending_id == story.finished.sending_id, Message.state == "accepted").limit(1)
+        ).one()
+        version = session.get_one(Sending, message.sending_id).content_version_id
+        links = select(TrackedLink).where(TrackedLink.content_version_id == version)
+        link = session.scalars(links.order_by(TrackedLink.ordinal.desc()).limit(1)).one()
+        link.response, link.form_id = "form", form.id
+        return f"/f/m/{track_token(ctx.keys, CLICK, message.id, link.ordinal)}"
 
 
 def list_pages(ctx: Context, story: Story) -> dict[str, str]:
@@ -125,8 +153,11 @@ def list_pages(ctx: Context, story: Story) -> dict[str, str]:
         "sign-up-framed": f"/f/{form}/embed",
         "sign-up-thanks": f"/f/{form}/done",
         "sign-up-confirm": signed_up.link(ctx),
+        "sign-up-known": _open_from_mail(ctx, story, signed_up.form),
         "follow-ups": "/follow-ups?whose=all",
         "follow-up": _find_task(ctx),
+        "meeting": (meeting := _make_meetings(ctx, story)),
+        "follow-up-change": f"{meeting}/edit",
         "follow-up-new": f"/follow-ups/new?contact={story.contact.public_id}",
         "follow-ups-sharing": "/follow-ups/sharing",
         "rates": "/deliverability",

@@ -100,12 +100,6 @@ def test_closed_form_blocks_the_launch_and_so_does_one_that_closes_before_it(ctx
     assert _findings(ctx, campaign)["form_closed"] is Level.RED
 
 
-def test_links_that_do_something_while_clicks_are_not_tracked_are_told(ctx: Context, form: Form) -> None:
-    assert _findings(ctx, _campaign(ctx, form.id, track_clicks=False))["links_untracked"] is Level.AMBER
-    assert "links_untracked" not in _findings(ctx, _campaign(ctx, form.id))
-    assert "links_untracked" not in _findings(ctx, _campaign(ctx, form.id, track_clicks=False, links=[]))
-
-
 def test_only_a_link_that_answers_with_a_form_names_one(ctx: Context, form: Form) -> None:
     campaign = _campaign(ctx, form.id, links=[{"match": URL, "response": "page", "text": "Hi", "form": form.id}])
     assert _findings(ctx, campaign) == {"template": Level.RED}

@@ -24,7 +24,7 @@ SPEC = {
     "wording": "Yes, Fjord Seminars may write to me about what I have chosen here. I can leave at any time.",
     "fields": [
         {"field": "first_name", "required": True},
-        {"field": "company", "label": "Where do you work?"},
+        {"field": "company", "label": "Where do you work?", "prefill": True},
         {"field": "customer_class"},
     ],
     "accent": "#0e6b52",

@@ -238,3 +238,9 @@ def test_a_link_to_a_form_leads_to_the_host_of_the_pages_with_its_token(site: Si
     assert "no-store" in answers[0].headers["Cache-Control"]
     assert [hit.link for hit in site.hits()] == [4, 4]
     assert site.ask(site.link(4), "POST").status.startswith("405")
+
+
+def test_a_link_to_a_form_leads_to_its_own_target_where_the_host_of_the_pages_is_not_known(site: Site) -> None:
+    site.endpoint = TrackingEndpoint(site.ctx.keys, site.spool, site.links)
+
+    assert site.ask(site.link(4)).headers["Location"] == CONFIRM
