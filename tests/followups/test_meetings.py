@@ -203,7 +203,7 @@ def test_two_at_once_never_get_the_same_hour(ctx: Context, people: list[int]) ->
         begun.wait(20)
         with ctx.write() as session:
             service.create_for_contact(session, contact_id, MEETING, dedupe_key=f"x:{contact_id}")
-            time.sleep(0.05)  # so that all others are under way before this one commits
+            time.sleep(0.03)  # so that all others are under way before this one commits
 
     with ThreadPoolExecutor(len(ids)) as pool:
         list(pool.map(create, ids))

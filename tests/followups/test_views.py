@@ -139,6 +139,10 @@ def test_only_an_admin_changes_how_tasks_are_shared_out(client: FlaskClient, ctx
     assert client.post("/follow-ups/sharing/mails", data={"csrf_token": token, "mode": "x"}).status_code == 400
 
 
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Pages of what test_meetings.py does on both engines."""
+
+
 def _meeting(client: FlaskClient, token: str, story: Story, **more: str) -> str:
     """Type a meeting for oneself; return its address."""
     typed = {
@@ -150,6 +154,7 @@ def _meeting(client: FlaskClient, token: str, story: Story, **more: str) -> str:
     return str(made.location)
 
 
+@ON_ONE
 def test_meeting_by_hand_finds_its_hour_or_has_the_one_that_was_typed(client: FlaskClient, story: Story) -> None:
     token = sign_in(client)
     first, typed = _meeting(client, token, story), _meeting(client, token, story, start="14:30", minutes="")
@@ -177,6 +182,7 @@ def test_overlap_is_told_and_mended_by_one_press(client: FlaskClient, story: Sto
     assert "Overlaps" not in client.get("/follow-ups?whose=mine").text
 
 
+@ON_ONE
 def test_task_is_changed_and_what_is_wrong_is_told_at_its_field(client: FlaskClient, story: Story) -> None:
     token = sign_in(client)
     address = _meeting(client, token, story, start="09:30")
@@ -197,6 +203,7 @@ def test_task_is_changed_and_what_is_wrong_is_told_at_its_field(client: FlaskCli
     assert "10:15" not in client.get(address).text
 
 
+@ON_ONE
 def test_handing_over_to_somebody_busy_says_so_and_when_they_are_free(
     client: FlaskClient, ctx: Context, story: Story
 ) -> None:
@@ -213,6 +220,7 @@ def test_handing_over_to_somebody_busy_says_so_and_when_they_are_free(
     assert "Free: 3 Mar 2031, 10:00." in page
 
 
+@ON_ONE
 def test_hours_of_the_working_day_are_set_and_obeyed(client: FlaskClient, story: Story) -> None:
     token = sign_in(client)
     form = {"csrf_token": token, "holidays": "2031-03-03", "day_starts": "13:00", "day_ends": "14:00"}
@@ -224,6 +232,7 @@ def test_hours_of_the_working_day_are_set_and_obeyed(client: FlaskClient, story:
     assert "4 Mar 2031, 13:00" in client.get(_meeting(client, token, story)).text
 
 
+@ON_ONE
 def test_page_keys_that_are_none_show_the_first_page(client: FlaskClient) -> None:
     sign_in(client)
 
