@@ -7,9 +7,10 @@ proxies and scanners; the others are clicks; each mail has two hits. The last li
 import argparse
 import random
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -96,7 +97,7 @@ class LongestWrite:
     """How long the longest writing transaction of a database took, in seconds."""
 
     seconds: float = 0.0
-    begun: float = 0.0
+    begun: dict[int, float] = field(default_factory=dict)
 
     def watch(self, database: Database) -> None:
         """Look at every transaction from now on."""
@@ -104,10 +105,10 @@ class LongestWrite:
         event.listen(database.engine, "commit", lambda _: self._end())
 
     def _begin(self) -> None:
-        self.begun = time.perf_counter()
+        self.begun[threading.get_ident()] = time.perf_counter()
 
     def _end(self) -> None:
-        self.seconds = max(self.seconds, time.perf_counter() - self.begun)
+        self.seconds = max(self.seconds, time.perf_counter() - self.begun[threading.get_ident()])
 
 
 def run(ctx: Context) -> tuple[int, float, float]:

@@ -114,7 +114,7 @@ def _count(field: Field) -> int:
         return session.scalar(select(func.count()).where(Hit.user_agent.contains(" reader/"))) or 0
 
 
-KILLS = {"short": (600, 2, 5), "long": (12_000, 34, 66)}
+KILLS = {"short": (1_500, 2, 5), "long": (20_000, 34, 66)}
 """Hits, kills of the web process, kills of the ingester and of the worker that acts."""
 
 
@@ -136,8 +136,9 @@ def test_kills_of_web_ingester_and_worker_lose_and_double_nothing(new_field: Ope
             reading = threading.Thread(target=lambda: asyncio.run(readers.read(paths, 40)))
             reading.start()
             for _ in range(web_kills):
-                time.sleep(field.chance.uniform(0.05, 0.5))
+                time.sleep(field.chance.uniform(0.01, 0.15))
                 web.kill()
+                wait_for("an answer", web.listens)
             reading.join(120)
             assert not reading.is_alive()
             killer.join(kills * 1.2 + 20)
@@ -179,6 +180,11 @@ class Web:
         """End it without a word, and start another."""
         self.__exit__()
         self._start()
+
+    def listens(self) -> bool:
+        """Whether it answers again."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def __exit__(self, *_: object) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
