@@ -5,11 +5,10 @@ from datetime import date
 from typing import Any
 
 from mailer.errors import InputError
+from mailer.followups.slots import LEAST_MINUTES, MOST_MINUTES
 from mailer.statuses import ActionKind, FollowUpKind, LinkResponse
 
 FOLLOW_UP_KEYS = frozenset({"title", "due_working_days", "owner", "kind", "minutes", "note"})
-MEETING_MINUTES = (5, 480)
-"""How long a meeting may be (mailer/followups/slots.py)."""
 ASKS_FIRST = frozenset({ActionKind.ADD_TO_SEGMENT, ActionKind.SUBSCRIBE})
 """Kinds that wait for a button, where the link does not say otherwise (FEATURES L2)."""
 NAMED_BY = {
@@ -68,9 +67,8 @@ def check_meeting(value: Mapping[str, Any], where: str) -> None:
         raise InputError(f"there is no task {kind!r}", where=where, mend="use one of " + ", ".join(FollowUpKind))
     if minutes is None:
         return
-    least, most = MEETING_MINUTES
-    if isinstance(minutes, bool) or not isinstance(minutes, int) or not least <= minutes <= most:
-        raise InputError(f"minutes is a number from {least} to {most}", where=where)
+    if isinstance(minutes, bool) or not isinstance(minutes, int) or not LEAST_MINUTES <= minutes <= MOST_MINUTES:
+        raise InputError(f"minutes is a number from {LEAST_MINUTES} to {MOST_MINUTES}", where=where)
     if kind != FollowUpKind.MEETING:
         raise InputError("only a meeting has minutes", where=where, mend='kind = "meeting"')
 

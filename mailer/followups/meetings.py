@@ -77,10 +77,6 @@ class Planner:
         self._diaries[owner_id].add(span)
         return span
 
-    def put(self, starts_at: datetime, minutes: int) -> Span:
-        """Return the span that begins then, whatever else there is."""
-        return starts_at, starts_at + timedelta(minutes=minutes)
-
 
 def _full(owner: Staff, minutes: int) -> ConflictError:
     return ConflictError(

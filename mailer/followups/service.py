@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -146,7 +146,7 @@ def _find_times(session: Session, spec: TaskSpec, owners: Sequence[tuple[int, in
 
 def _span(planner: Planner, spec: TaskSpec, owner_id: int) -> Span:
     if spec.starts_at is not None:
-        return planner.put(spec.starts_at, spec.length)
+        return spec.starts_at, spec.starts_at + timedelta(minutes=spec.length)
     return planner.take(owner_id, spec.due_on, spec.length)
 
 

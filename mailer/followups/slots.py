@@ -61,10 +61,6 @@ class Diary:
         """Take a span."""
         insort(self._taken, span)
 
-    def list_clashes(self, span: Span) -> list[Span]:
-        """Return what overlaps a span, by its start."""
-        return [one for one in self._near(span) if one[1] > span[0]]
-
     def find_free(self, hours: Hours, from_day: date, minutes: int, now: datetime) -> Span | None:
         """Return the first free span of so many minutes within working hours, on `from_day` or later, not before now.
 
