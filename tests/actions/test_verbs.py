@@ -1,6 +1,5 @@
 """Each verb does what it says, is told apart when it cannot, and leaves the others alone."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -201,18 +200,3 @@ def test_meeting_of_a_link_is_in_the_first_free_hour_of_the_day_that_the_rule_gi
         (date(2026, 12, 7), datetime(2026, 12, 7, 9, tzinfo=UTC), 45),
         (date(2026, 12, 7), datetime(2026, 12, 7, 9, 45, tzinfo=UTC), 30),
     ]
-
-
-def test_actions_that_run_at_once_for_one_person_never_get_the_same_hour(ctx: Context) -> None:
-    ctx.clock.offset = datetime(2026, 12, 3, 10, tzinfo=UTC) - utc_now()
-    clicks = Clicks(ctx, [("follow_up", {"title": "Meet", "kind": "meeting", "minutes": 60})] * 6)
-    clicks.click()
-    clicks.wait()
-
-    with ThreadPoolExecutor(3) as workers:
-        list(workers.map(lambda _: service.run_due(ctx), range(3)))
-
-    with ctx.read() as session:
-        starts = session.scalars(select(FollowUp.starts_at).order_by(FollowUp.starts_at)).all()
-    assert clicks.states() == ["done"] * 6
-    assert [start.hour for start in starts if start] == [9, 10, 11, 12, 13, 14]
