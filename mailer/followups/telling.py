@@ -91,8 +91,9 @@ def take_turns(session: Session, now: datetime, zone: str) -> list[Summary]:
             execution_options={"synchronize_session": False},
         ).all()
         overdue, today = _count_due(session, turn) if turn.is_morning else (0, 0)
-        new_meetings = _read_meetings(turn, fresh)[:_MOST_LINES]
-        rest = [row for row in fresh if row[2] is None]
+        fresh = sorted(fresh, key=lambda row: (row[2] is None, row[2] or now))
+        shown = sum(start is not None for _, _, start, _ in fresh[:_MOST_LINES])
+        new_meetings, rest = _read_meetings(turn, fresh[:shown]), fresh[shown:]
         titles = Counter(title for title, source, _, _ in rest if source != BY_HAND)
         summary = Summary(
             turn.staff.id,

@@ -178,3 +178,16 @@ def test_meeting_that_is_over_is_overdue_and_one_later_today_is_not(ctx: Context
 
     assert (summary.staff_id, summary.overdue, summary.today) == (owner, 1, 1)
     assert [f"{line.starts:%H:%M}" for line in summary.meetings] == ["16:00"]
+
+
+def test_new_meetings_beyond_the_lines_of_a_mail_are_counted(ctx: Context) -> None:
+    meeting = replace(LINK, kind="meeting", now=datetime(2026, 12, 4, 12, tzinfo=UTC))
+    _scene(ctx, [*[meeting] * 23, LINK, replace(meeting, source="hand")], mode=TaskMail.EACH)
+    _go_to(ctx, MONDAY, 3)
+
+    with ctx.write() as session:
+        (summary,) = take_turns(session, ctx.clock.now(), "Europe/Oslo")
+
+    starts = [line.starts for line in summary.new_meetings]
+    assert (len(starts), starts) == (20, sorted(starts))
+    assert (list(summary.new), summary.by_hand) == ([(LINK.title, 4)], 1)
