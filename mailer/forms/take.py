@@ -78,7 +78,7 @@ def take_in(session: Session, ctx: Context, row: SignUp, proof: Proof) -> bool:
 
 def blank(row: SignUp) -> None:
     """Forget who it was: the address stays as a keyed hash only."""
-    row.email, row.data, row.ip, row.user_agent, row.page = None, {}, "", "", ""
+    row.email, row.data, row.ip, row.user_agent, row.page, row.contact_id = None, {}, "", "", "", None
 
 
 def _claim_place(session: Session, form_id: int) -> bool:
@@ -94,8 +94,8 @@ def _claim_place(session: Session, form_id: int) -> bool:
 
 def _settle(session: Session, row: SignUp, contact: Contact) -> None:
     """Mark the sign-up confirmed; others of the same person on this form are settled by it."""
-    row.status, row.reason, row.confirmed_at, row.contact_id = SignUpStatus.CONFIRMED.value, "", utc_now(), contact.id
     blank(row)
+    row.status, row.reason, row.confirmed_at, row.contact_id = SignUpStatus.CONFIRMED.value, "", utc_now(), contact.id
     session.flush()
     twins = (
         SignUp.form_id == row.form_id,
@@ -103,7 +103,7 @@ def _settle(session: Session, row: SignUp, contact: Contact) -> None:
         SignUp.status == SignUpStatus.PENDING.value,
         SignUp.id != row.id,
     )
-    values: Mapping[str, Any] = {"email": None, "data": {}, "ip": "", "user_agent": "", "page": ""}
+    values: Mapping[str, Any] = {"email": None, "data": {}, "ip": "", "user_agent": "", "page": "", "contact_id": None}
     session.execute(
         update(SignUp)
         .where(*twins)

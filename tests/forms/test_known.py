@@ -180,6 +180,17 @@ def test_the_one_of_several_at_an_address_is_meant_who_the_mail_went_to(ctx: Con
     assert [_name(ctx, mail) for mail in (first, second)] == ["Kari <b>", "Second"]
 
 
+def test_refused_sign_up_names_nobody(ctx: Context, client: FlaskClient) -> None:
+    mail = _mail(ctx, do_not_mail=True)
+    _send(client, ctx, mail)
+    assert list_rows(ctx)[-1].contact_id == mail.contact.id
+
+    handle_sign_ups(ctx)
+
+    row = list_rows(ctx)[-1]
+    assert (row.status, row.email, row.contact_id) == (SignUpStatus.REFUSED, None, None)
+
+
 def test_another_address_is_a_plain_new_sign_up(ctx: Context, client: FlaskClient) -> None:
     mail, email = _mail(ctx), new_person("other")
     assert _send(client, ctx, mail, email, a_first_name="Ola").status_code == 303
