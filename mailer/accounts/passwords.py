@@ -10,7 +10,8 @@ from mailer.errors import InputError
 MIN_LENGTH = 10
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _hasher = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=2)
-_NOBODY = _hasher.hash(secrets.token_hex(16))
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=2$4n89PzOMJqvApg5duMVxdg$icQpPcOzWQCRck32EUyohVIXnOaWABH07mT9qjgQzsw"
+"""What a password that nobody knows made, with the costs above; made at import it cost every process 64 MB."""
 
 
 def new_password() -> str:

@@ -18,17 +18,9 @@ _PLAIN = re.compile(r"(?!From |\.)[A-Za-z0-9 !#$%()*+,./:;?@\[\\\]^_`{|}~-]{1,75
 
 
 class PlainText(str):
-    """Text that `is_plain`, and its encoding made beforehand: a link that a mail prints several times."""
+    """Text that the caller knows to be plain (`is_plain`): a link that a mail prints several times."""
 
-    __slots__ = ("quoted",)
-    quoted: str
-
-    @classmethod
-    def of(cls, text: str) -> "PlainText":
-        """Mark `text`, which the caller knows to be plain."""
-        marked = cls(text)
-        marked.quoted = text + SOFT_BREAK
-        return marked
+    __slots__ = ()
 
 
 def clean_text(text: str) -> str:

@@ -160,17 +160,13 @@ def _html_value(value: object) -> str:
 
 
 def _html_value_quoted(value: object) -> str:
-    if type(value) is PlainText:
-        return value.quoted
-    if type(value) is str and is_plain(value):
+    if type(value) is PlainText or (type(value) is str and is_plain(value)):
         return value + SOFT_BREAK
     return encode_value(_html_value(value))
 
 
 def _text_value_quoted(value: object) -> str:
-    if type(value) is PlainText:
-        return value.quoted
-    if type(value) is str and is_plain(value):
+    if type(value) is PlainText or (type(value) is str and is_plain(value)):
         return value + SOFT_BREAK
     return encode_value(_printed(value))
 

@@ -18,6 +18,7 @@ class Batch:
     has_progress: bool = False
     wait_seconds: float = 0.0
     is_stopped: bool = False
+    is_handed_over: bool = False
     has_crashed: bool = False
     _in_hand: int = 0
     _empty: asyncio.Event = field(default_factory=asyncio.Event)

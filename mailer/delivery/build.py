@@ -24,6 +24,7 @@ from mailer.delivery.mime import Skeleton, SkeletonSpec, Variable, build_skeleto
 from mailer.delivery.recipients import Values, build_statements, read_values
 from mailer.delivery.signing import load_signer
 from mailer.delivery.smtp import Envelope
+from mailer.rowsets import read_rows
 from mailer.schema.consent import Consent, Topic
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.content import ContentVersion, LinkAction, TrackedLink
@@ -135,7 +136,7 @@ def _sender_values(sender: Sender) -> dict[str, str]:
 def load_outgoing(session: Session, claim: Claim) -> list[Outgoing]:
     """Return the queued messages of a claimed batch, by id."""
     mode = TrackingMode(int(get_limit(session, "tracking_unasked")))
-    rows = session.connection().execute(_queued(mode), {"batch": claim.batch_id})
+    rows = read_rows(session.connection(), _queued(mode), {"batch": claim.batch_id})
     values = read_values(session, _VALUES, {"batch": claim.batch_id})
     return [
         Outgoing(
@@ -181,7 +182,7 @@ def build_context(ctx: Context, content: Content, outgoing: Outgoing) -> dict[st
     if (content.track_clicks or any(content.actions)) and not content.is_test:
         base = f"{settings.tracking_url}/c/"
         found = tokens.click_tokens(keys, message_id, len(links), key_id=content.key_id)
-        marked = PlainText.of if found and is_plain(base + found[0]) else str  # they differ in their token only
+        marked = PlainText if found and is_plain(base + found[0]) else str  # they differ in their token only
         links = [marked(base + token) for token in found]
         if not (content.track_clicks and outgoing.tracks_clicks):  # what does something for the person stays theirs
             links = [

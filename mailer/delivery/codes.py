@@ -5,8 +5,8 @@ blames the sender or its rate never counts against a contact.
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from mailer.delivery.reasons import HARD_REASONS, Reason, blame_of, find_reason, reason_of_status, says_try_later
 from mailer.statuses import Blame
@@ -30,8 +30,7 @@ class Phase(StrEnum):
     DOT = "dot"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply. `enhanced` is empty where the server gave none; `text` is one line without codes and controls."""
 
     code: int
@@ -53,8 +52,7 @@ class NextStep(StrEnum):
     THROTTLE = "throttle"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyVerdict:
+class ReplyVerdict(NamedTuple):
     """`is_permanent`: the same try will fail again, so the mail has failed; else it goes back with a `not_before`."""
 
     step: NextStep
@@ -76,6 +74,7 @@ _STEPS = {
     Blame.THROTTLE: NextStep.THROTTLE,
     Blame.NETWORK: NextStep.RETRY,
 }
+_ACCEPTED = ReplyVerdict(NextStep.ACCEPTED, Blame.UNKNOWN, Reason.UNKNOWN, is_permanent=False)
 _SESSION_PHASES = (Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH)
 
 
@@ -100,7 +99,7 @@ def classify_reply(code: int, enhanced: str, text: str, phase: Phase) -> ReplyVe
     4.7.x slow the sending down. 5.7.x is the sender's matter unless the words say that there is no such mailbox.
     """
     if 200 <= code < 300:  # noqa: PLR2004 - 2yz, RFC 5321, section 4.2.1
-        return ReplyVerdict(NextStep.ACCEPTED, Blame.UNKNOWN, Reason.UNKNOWN, is_permanent=False)
+        return _ACCEPTED
     if phase in _SESSION_PHASES:
         return _session_refused(code, text)
     reason = _find_reason(enhanced, text, phase)

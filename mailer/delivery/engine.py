@@ -6,7 +6,8 @@ lanes.py (DESIGN: One campaign, Send).
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailer.context import Context
@@ -17,6 +18,7 @@ from mailer.delivery.build import Content, Outgoing
 from mailer.delivery.desk import DatabaseAwayError, Desk
 from mailer.delivery.fairness import order_due
 from mailer.delivery.fleet import Fleet
+from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.gatekeeper import Gatekeeper
 from mailer.delivery.lanes import Lanes
 from mailer.delivery.recorder import Held, Recorder
@@ -31,11 +33,13 @@ log = get_logger("delivery")
 
 RENEW_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.5
 UNUSABLE_SECONDS = 60.0
-ACTIVE_BATCHES = 4
-CONNECTIONS_PER_BATCH = 20
-"""Batches in hand: at least four, one more than there are relays, so that a slow one does not hold them all, and enough
-that every connection finds its next mail while the last mails of a batch wait for their gate."""
+WAITING_BATCHES = 3
+"""Batches whose mails wait for a lane, one more than there are relays at least, so that a slow one does not hold them
+all: lanes that end their last mails find the next ones claimed."""
+MOST_BATCHES = 50
+"""Batches in hand, those included whose last mails are on their way: retries come in batches of one."""
 
 Turns = dict[int, int]
 """Sendings and the number of the claim that served them last; it outlives a run, so that turns go on."""
@@ -69,11 +73,12 @@ class Engine:
         self._fleet = Fleet(plan, store, self._throttle, timeouts)
         self._recorder = Recorder(lambda group: store.run(store.record, group), self._stop_held)
         connections = sum(relay.connections for relay in plan.relays)
-        self._most_active = max(ACTIVE_BATCHES, len(plan.relays) + 1, connections // CONNECTIONS_PER_BATCH)
-        gatekeeper = Gatekeeper(lambda group: store.run(store.judge, group), connections // 2)
+        self._most_waiting = max(WAITING_BATCHES, len(plan.relays) + 1)
+        gatekeeper = Gatekeeper(self._judge, connections // 2)
         self._desk = Desk(ctx, gatekeeper, self._recorder, self._fleet)
         self._lanes: dict[str, Lanes] = {}
         self._active: dict[asyncio.Task[None], Batch] = {}
+        self._has_room = asyncio.Event()
         self._due: list[int] = []
         self._shared: dict[int, tuple[Content, SendingLimits]] = {}
         self._batches = 0
@@ -99,27 +104,53 @@ class Engine:
             self._store.close()
         return Report(self._batches, self._recorder.by_fact)
 
+    async def _judge(self, group: Sequence[Candidate]) -> GateResult:
+        """Ask the gate; what relays have accepted meanwhile is written in the same transaction, one commit for both."""
+        with self._recorder.lend() as accepted:
+            return await self._store.run(self._store.judge, group, accepted)
+
     # ------------------------------------------------------------------ whose turn it is
 
     async def _claim_until_done(self) -> None:
-        """Keep a few batches going, of each sending in turn, so that a giant does not starve small ones."""
+        """Keep a few batches going, of each sending in turn, so that a giant does not starve small ones.
+
+        What is due is read at least twice a second: who feeds a limit makes room where others wait.
+        """
         while not self._is_over():
-            self._due = order_due(await self._store.run(self._store.list_due), self._turns)
-            started = [await self._start(sending_id) for sending_id in self._due if self._may_start(sending_id)]
-            if not self._active:
-                if not any(started):
-                    return
+            self._end_done()
+            if any(await self._start_due()) and self._may_claim():
                 continue
-            await asyncio.wait(self._active, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in self._active if task.done()]:
-                del self._active[task]
-                task.result()
+            if not self._active:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._has_room.wait()
+            self._has_room.clear()
+
+    def _end_done(self) -> None:
+        for task in [task for task in self._active if task.done()]:
+            del self._active[task]
+            task.result()
+
+    async def _start_due(self) -> list[bool]:
+        """Claim a batch of each sending that may have one now; say of each whether it was."""
+        self._due = order_due(await self._store.run(self._store.list_due), self._turns)
+        return [await self._start(sending_id) for sending_id in self._due if self._may_start(sending_id)]
+
+    def _may_claim(self) -> bool:
+        return len(self._active) < MOST_BATCHES and len(self._waiting()) < self._most_waiting
+
+    def _note_room(self) -> None:
+        if self._may_claim():
+            self._has_room.set()
+
+    def _waiting(self) -> list[Batch]:
+        """Return the batches that have mails which no lane has taken."""
+        return [batch for batch in self._active.values() if not batch.is_handed_over]
 
     def _may_start(self, sending_id: int) -> bool:
         """A second batch of the same sending waits while another sending has none."""
-        if len(self._active) >= self._most_active:
-            return False
-        return not self._is_going(sending_id) or not self._others_wait()
+        return self._may_claim() and (not self._is_going(sending_id) or not self._others_wait())
 
     def _is_going(self, sending_id: int) -> bool:
         return any(batch.claim.sending_id == sending_id for batch in self._active.values())
@@ -147,6 +178,7 @@ class Engine:
         batch = Batch(claim, self._shared[sending_id][0], relay)
         task = asyncio.get_running_loop().create_task(self._send_batch(batch, messages))
         self._active[task] = batch
+        task.add_done_callback(lambda _: self._note_room())
         self._batches += 1
         return True
 
@@ -164,14 +196,16 @@ class Engine:
         return True
 
     def _crowded(self) -> set[str]:
-        """Relays that have their share of the active batches: where one is slow, the others go on."""
-        share = max(1, self._most_active // len(self._plan.relays))
-        busy = Counter(batch.relay.key for batch in self._active.values())
+        """Relays that have their share of the waiting batches: where one is slow, the others go on."""
+        share = max(1, self._most_waiting // len(self._plan.relays))
+        busy = Counter(batch.relay.key for batch in self._waiting())
         return {key for key, count in busy.items() if count >= share}
 
     async def _send_batch(self, batch: Batch, messages: list[Outgoing]) -> None:
         """Send the messages of a batch; give back what cannot go now."""
         await self._feed(batch, deque(messages))
+        batch.is_handed_over = True
+        self._note_room()
         await batch.wait_empty()
         await self._recorder.flush()
         await self._store.run(

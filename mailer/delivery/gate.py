@@ -29,7 +29,7 @@ from mailer.consent.conditions import (
 )
 from mailer.database import any_row, database_clock
 from mailer.delivery.claim import is_provider_held, is_running
-from mailer.rowsets import bind_rows, rowset
+from mailer.rowsets import bind_rows, rowset, run_kept
 from mailer.schema.base import BigInt
 from mailer.schema.contacts import Address, Contact
 from mailer.schema.delivery import Message, SendBatch, Sending
@@ -72,11 +72,11 @@ def pass_gate(session: Session, candidates: Sequence[Candidate]) -> GateResult:
     given = bind_rows(dialect, _GIVEN, _COLUMNS, rows)
     if dialect == "sqlite" and _all_pass(connection, given, len(rows)):
         return GateResult(frozenset(row[0] for row in rows))
-    passed = frozenset(connection.execute(_permit_each(dialect), given).scalars())
+    passed = frozenset(run_kept(connection, _permit_each(dialect), given).scalars())
     if len(passed) == len(rows):
         return GateResult(passed)
     left = bind_rows(dialect, _GIVEN, _COLUMNS, [row for row in rows if row[0] not in passed])
-    return GateResult(passed, {number: reason for number, reason in connection.execute(_refuse(dialect), left)})
+    return GateResult(passed, {row[0]: row[1] for row in run_kept(connection, _refuse(dialect), left)})
 
 
 def _all_pass(connection: Connection, given: dict[str, object], count: int) -> bool:
@@ -84,11 +84,10 @@ def _all_pass(connection: Connection, given: dict[str, object], count: int) -> b
 
     SQLite hands rows out one by one, and for each of them this thread would wait for the interpreter's lock.
     """
-    with connection.begin_nested() as savepoint:
-        if connection.execute(_permit("sqlite"), given).rowcount == count:
-            return True
-        savepoint.rollback()
-    return False
+    connection.exec_driver_sql("SAVEPOINT gate")
+    is_whole = run_kept(connection, _permit("sqlite"), given).rowcount == count
+    connection.exec_driver_sql("RELEASE gate" if is_whole else "ROLLBACK TO gate")
+    return is_whole
 
 
 def _lock(session: Session, candidates: Sequence[Candidate]) -> None:

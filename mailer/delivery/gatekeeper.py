@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailer.delivery.gate import Candidate, GateResult
 
@@ -10,8 +10,7 @@ GROUP = 64
 WAIT_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(NamedTuple):
     """The gate's word on one message: may its dot go, when the gate committed, and why not where it was skipped."""
 
     is_permitted: bool

@@ -1,7 +1,10 @@
 """One run of the send worker, and of the reaper: what tasks call."""
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable
+from functools import cache
 
 import uvloop
 
@@ -15,6 +18,8 @@ from mailer.log import get_logger
 
 log = get_logger("delivery")
 RUN_SECONDS = 60.0
+_NEW_OBJECTS = 50_000
+_SWITCH_SECONDS = 0.0005
 _turns: Turns = {}
 
 
@@ -30,6 +35,7 @@ def send_due(
     Raises:
         SetupError: no relay is set.
     """
+    _settle_process()
     beat(ctx.redis)
     with ctx.read() as session:
         plan = load_plan(session, ctx)
@@ -42,6 +48,19 @@ def send_due(
     if report.batches:
         log.info("sent", batches=report.batches, results=report.results, **report.by_fact)
     return report
+
+
+@cache
+def _settle_process() -> None:
+    """Once a process: make Python's housekeeping fit two busy threads and batches full of values.
+
+    Values hold no cycles, and looking for some took a tenth of the time. The database's thread asks for the
+    interpreter's lock half a dozen times a transaction, and mails that are being built would keep it 5 ms each time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def reap_now(ctx: Context) -> Reaped:

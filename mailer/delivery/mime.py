@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailer.delivery.attachments import Attachment, encode_attachment
 
@@ -57,8 +58,7 @@ class SkeletonSpec:
     extra_headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """What differs from mail to mail.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What an SMTP reply makes of a message: fact, reason, event, and whether the sending must be held. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from mailer.delivery.build import Outgoing
 from mailer.delivery.codes import NextStep, Reply, ReplyVerdict, classify_reply, parse_relay_id
@@ -15,8 +15,7 @@ from mailer.statuses import EventKind
 _EVENTS = {NextStep.REJECT_ADDRESS: EventKind.HARD_BOUNCE, NextStep.REJECT_MAILBOX: EventKind.SOFT_BOUNCE}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A result to record, the event beside it, whether the reply blamed the sender, or asked to go slower."""
 
     result: Result

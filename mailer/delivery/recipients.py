@@ -6,9 +6,10 @@ Empty values are left out, so that a template must say what to print instead (FE
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, Select, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from mailer.rowsets import AnySelect, read_rows
 from mailer.schema.accounts import Staff
 from mailer.schema.contacts import Address, Company, Contact, ContactTag, Tag
 
@@ -23,8 +24,8 @@ Values = Mapping[str, Mapping[str, Any]]
 class ValueStatements(NamedTuple):
     """What reads the values of chosen contacts; made once where the choice is a kept select with parameters."""
 
-    values: Executable
-    tags: Executable
+    values: AnySelect
+    tags: AnySelect
 
 
 def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Values]:
@@ -34,8 +35,8 @@ def load_values(session: Session, contact_ids: Sequence[int]) -> dict[int, Value
 
 def read_values(session: Session, statements: ValueStatements, parameters: Mapping[str, Any]) -> dict[int, Values]:
     """Do the same for the contacts that statements made before choose."""
-    rows = session.connection().execute(statements.values, parameters)
-    tags = _tags(session.connection().execute(statements.tags, parameters))
+    rows = read_rows(session.connection(), statements.values, parameters)
+    tags = _tags(read_rows(session.connection(), statements.tags, parameters))
     found: dict[int, Values] = {}
     for contact_id, data, email, owner, owner_email, *rest in rows:
         plain = dict(zip(_CONTACT, rest, strict=False))
@@ -78,4 +79,4 @@ def _tags(rows: Iterable[Any]) -> dict[int, list[str]]:
 
 
 def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value not in (None, "", [])}
+    return {key: value for key, value in values.items() if value or not (value is None or value in ("", []))}

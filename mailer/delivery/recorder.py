@@ -1,10 +1,11 @@
 """Outcomes on their way to the database: gathered, and written in groups by the store's thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from mailer.delivery.outcome import Outcome
+from mailer.delivery.states import Fact
 
 GROUP = 400
 WAIT_SECONDS = 0.05
@@ -15,7 +16,7 @@ Held = frozenset[tuple[int, str]]
 
 
 class Recorder:
-    """Writes what `note` was told after 50 ms at the latest.
+    """Writes what `note` was told after 50 ms at the latest; plain acceptances may go along with the next gate.
 
     `record` writes a group, however long that takes, and returns what is held because of it: `on_held` is told.
     """
@@ -24,6 +25,10 @@ class Recorder:
         self._record = record
         self._on_held = on_held
         self._waiting: list[Outcome] = []
+        self._plain: list[Outcome] = []
+        self._oldest = 0.0
+        self._is_lent = False
+        self._returned = asyncio.Event()
         self._writing = asyncio.Lock()
         self._ticker: asyncio.Task[None] | None = None
         self.by_fact: dict[str, int] = {}
@@ -42,20 +47,41 @@ class Recorder:
 
     def note(self, outcome: Outcome) -> None:
         """Take an outcome in."""
-        self._waiting.append(outcome)
-        fact = outcome.result.fact.value
-        self.by_fact[fact] = self.by_fact.get(fact, 0) + 1
+        if not (self._plain or self._waiting):
+            self._oldest = asyncio.get_running_loop().time()
+        fact = outcome.result.fact
+        (self._plain if fact is Fact.ACCEPTED else self._waiting).append(outcome)
+        self.by_fact[fact.value] = self.by_fact.get(fact.value, 0) + 1
+
+    @contextmanager
+    def lend(self) -> Iterator[Sequence[Outcome]]:
+        """Give acceptances to a transaction that takes place anyway; where it fails, they are written by themselves."""
+        lent, self._plain = self._plain[:GROUP], self._plain[GROUP:]
+        self._is_lent = bool(lent)
+        self._returned.clear()
+        try:
+            yield lent
+        except BaseException:
+            self._waiting += lent
+            raise
+        finally:
+            self._is_lent = False
+            self._returned.set()
 
     async def flush(self) -> None:
-        """Write what has been noted so far."""
+        """Write what has been noted so far, what is lent included."""
         async with self._writing:
-            while self._waiting:
+            if self._is_lent:
+                await self._returned.wait()
+            while self._waiting or self._plain:
+                self._waiting, self._plain = self._waiting + self._plain, []
                 group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
                 if held := await self._record(group):
                     self._on_held(held)
 
     async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(WAIT_SECONDS)
-            if self._waiting:
+            if (self._waiting or self._plain) and loop.time() - self._oldest >= WAIT_SECONDS:
                 await asyncio.shield(self.flush())

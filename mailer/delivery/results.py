@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.database import UtcDateTime, any_row, stored_instant
 from mailer.delivery.claim import Claim, build_batch_row, is_mine
 from mailer.delivery.states import Fact, states_before
-from mailer.rowsets import bind_rows, rowset
+from mailer.rowsets import bind_rows, rowset, run_kept
 from mailer.schema.base import BigInt
 from mailer.schema.delivery import Message, SendBatch
 from mailer.statuses import MessageState
@@ -68,7 +68,7 @@ def _record(session: Session, fact: Fact, results: Sequence[Result], batch_id: i
         )
         for result in results
     ]  # fmt: skip
-    session.connection().execute(_statement(dialect, fact), bind_rows(dialect, _GIVEN, _COLUMNS, rows))
+    run_kept(session.connection(), _statement(dialect, fact), bind_rows(dialect, _GIVEN, _COLUMNS, rows))
 
 
 @cache

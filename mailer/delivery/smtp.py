@@ -10,8 +10,7 @@ An instance belongs to one event loop; asyncio's own and uvloop both serve.
 import asyncio
 import re
 from collections import deque
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from mailer.delivery.codes import Phase, Reply, parse_reply_text
 from mailer.delivery.relays import Relay
@@ -30,8 +29,7 @@ class StaleConnectionError(TemporaryTransportError):
     """A connection from the pool had died before the first reply; the same mail may be offered again at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One mail to one recipient. `body` is header and content; `mail_from` may be empty.
 
     `is_clean`: the body is known to have CRLF line ends only, the last one included, and no line with a leading dot, as

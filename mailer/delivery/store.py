@@ -65,10 +65,16 @@ class Store:
         with self._ctx.read() as session:
             return load_content(session, self._ctx, sending_id)
 
-    def judge(self, candidates: Sequence[Candidate]) -> GateResult:
-        """Run the gate; its commit is what permits the dots."""
+    def judge(self, candidates: Sequence[Candidate], accepted: Sequence[Outcome] = ()) -> GateResult:
+        """Run the gate; its commit is what permits the dots.
+
+        Acceptances of other messages are written in the same transaction, behind the gate: by then it holds all locks
+        on sendings and addresses that it wants, so that nobody who has one waits for us while we wait for them.
+        """
         with self._ctx.write() as session:
-            return pass_gate(session, candidates)
+            result = pass_gate(session, candidates)
+            _write_results(session, accepted, [])
+            return result
 
     def record(self, outcomes: Sequence[Outcome]) -> frozenset[tuple[int, str]]:
         """Write down results and their events; return what is held because of them, as (sending, provider).

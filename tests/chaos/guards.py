@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, FromClause, true
 
 from mailer.delivery import gate, results
 from mailer.delivery.gate import Candidate, GateResult
+from mailer.delivery.outcome import Outcome
 from mailer.delivery.store import Store
 from mailer.schema.delivery import Message, SendBatch
 from mailer.statuses import MessageState
@@ -31,10 +32,11 @@ def _without_consent() -> None:
 def _without_gate_commit() -> None:
     """The gate is asked and what it wrote is thrown away."""
 
-    def judge(self: Store, candidates: Sequence[Candidate]) -> GateResult:
+    def judge(self: Store, candidates: Sequence[Candidate], accepted: Sequence[Outcome] = ()) -> GateResult:
         with self._ctx.database.read() as session:
             result = gate.pass_gate(session, candidates)
             session.rollback()
+        self.record(accepted)
         return result
 
     Store.judge = judge  # type: ignore[method-assign]

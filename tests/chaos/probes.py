@@ -81,23 +81,27 @@ def _wrap_store(probe: Probe) -> None:
             probe.reach("claimed")
         return claimed
 
-    def noted_judge(self: Store, candidates: Sequence[Candidate]) -> GateResult:
+    def note_commit(outcomes: Sequence[Outcome]) -> None:
+        facts = [(one.result.message_id, one.result.fact.value) for one in outcomes]
+        probe.note("commit", facts=facts, at=time.time_ns())
+        probe.reach("result committed")
+
+    def noted_judge(self: Store, candidates: Sequence[Candidate], accepted: Sequence[Outcome] = ()) -> GateResult:
         began = time.time_ns()
-        result = judge(self, candidates)
+        result = judge(self, candidates, accepted)
         passed = [
             (one.message_id, one.batch_id, one.batch_token) for one in candidates if one.message_id in result.passed
         ]
         probe.note("gate", passed=passed, at=began, done=time.time_ns())
         if passed:
             probe.reach("gate committed")
+        if accepted:
+            note_commit(accepted)
         return result
 
     def noted_record(self: Store, outcomes: Sequence[Outcome]) -> Any:
         held = record(self, outcomes)
-        probe.note(
-            "commit", facts=[(one.result.message_id, one.result.fact.value) for one in outcomes], at=time.time_ns()
-        )
-        probe.reach("result committed")
+        note_commit(outcomes)
         return held
 
     def noted_release(self: Store, claim: Claim, **more: Any) -> None:

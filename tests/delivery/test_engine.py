@@ -14,6 +14,7 @@ from mailer.delivery import queries, sendings
 from mailer.delivery.build import Content
 from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import reap_now, send_due
+from mailer.delivery.outcome import Outcome
 from mailer.delivery.store import Store
 from mailer.errors import SetupError
 from mailer.schema.consent import Suppression
@@ -180,8 +181,8 @@ def test_database_that_goes_away_at_the_gate_costs_nobody_a_mail(
     sending, _ = _start(sending_ctx, ["anna@example.com"])
     real = Store.judge
 
-    def judge_and_lose(self: Store, candidates: Sequence[Candidate]) -> GateResult:
-        real(self, candidates)
+    def judge_and_lose(self: Store, candidates: Sequence[Candidate], accepted: Sequence[Outcome]) -> GateResult:
+        real(self, candidates, accepted)
         raise OperationalError("COMMIT", {}, Exception("connection lost"))
 
     monkeypatch.setattr(Store, "judge", judge_and_lose)

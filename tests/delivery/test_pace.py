@@ -12,6 +12,7 @@ from mailer.context import Context
 from mailer.delivery import queries, transport_service
 from mailer.delivery.loop import send_due
 from mailer.delivery.relay_health import list_health
+from mailer.delivery.store import Store
 from mailer.delivery.throttle import Bucket, Throttle
 from mailer.delivery.transport_service import TransportValues
 from mailer.schema.delivery import Message, SendBatch, Sending
@@ -48,6 +49,22 @@ def _start(ctx: Context, people: int, name: str, **more: object) -> int:
         return make_sending(session, ctx, readers, topic, **more).id
 
 
+def _split(ctx: Context, sending_id: int, size: int) -> None:
+    """Give a sending several batches, as a giant has."""
+    with ctx.write() as session:
+        ids = session.scalars(select(Message.id).where(Message.sending_id == sending_id).order_by(Message.id)).all()
+        old = session.scalars(select(SendBatch).where(SendBatch.sending_id == sending_id)).one()
+        for start in range(0, len(ids), size):
+            batch = SendBatch(
+                sending_id=sending_id, provider="other", ordinal=start, state="ready", not_before=old.not_before,
+                token=0, claims=0,
+            )  # fmt: skip
+            session.add(batch)
+            session.flush()
+            session.execute(update(Message).where(Message.id.in_(ids[start : start + size])).values(batch_id=batch.id))
+        session.delete(old)
+
+
 def _left(ctx: Context, sending_id: int) -> int:
     with ctx.read() as session:
         states, _ = queries.count_states(session, sending_id)
@@ -59,17 +76,7 @@ def test_small_sending_finishes_beside_a_giant_on_a_slow_relay(pace_ctx: Context
         pace_ctx, TransportValues(name="slow", url=f"smtp://127.0.0.1:{sink.port}", rate_per_second="15")
     )
     giant = _start(pace_ctx, 150, "giant")
-    with pace_ctx.write() as session:  # several batches, as a giant has
-        ids = session.scalars(select(Message.id).where(Message.sending_id == giant).order_by(Message.id)).all()
-        old = session.scalars(select(SendBatch).where(SendBatch.sending_id == giant)).one()
-        for start in range(0, 150, 30):
-            batch = SendBatch(
-                sending_id=giant, provider="other", ordinal=start, state="ready", not_before=old.not_before, token=0,
-                claims=0,
-            )  # fmt: skip
-            session.add(batch)
-            session.flush()
-            session.execute(update(Message).where(Message.id.in_(ids[start : start + 30])).values(batch_id=batch.id))
+    _split(pace_ctx, giant, 30)
     small = _start(pace_ctx, 12, "small")
 
     send_due(pace_ctx, seconds=4)
@@ -78,6 +85,23 @@ def test_small_sending_finishes_beside_a_giant_on_a_slow_relay(pace_ctx: Context
     assert _left(pace_ctx, small) == 0
     assert 20 < len(sink.mails) <= 15 * 4 + 15 + 15
     assert _left(pace_ctx, giant) > 80
+
+
+def test_the_next_batches_are_claimed_while_mails_of_the_first_are_on_their_way(
+    pace_ctx: Context, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with one batch in hand stands still at its end; lanes are to find the next mails waiting."""
+    giant = _start(pace_ctx, 90, "giant")
+    _split(pace_ctx, giant, 30)
+    steps: list[str] = []
+    claim, release = Store.claim, Store.release
+    monkeypatch.setattr(Store, "claim", lambda *args: steps.append("claim") or claim(*args))
+    monkeypatch.setattr(Store, "release", lambda *args, **more: steps.append("release") or release(*args, **more))
+
+    send_due(pace_ctx, seconds=20)
+
+    assert len(sink.mails) == 90
+    assert steps[:3] == ["claim"] * 3
 
 
 def test_own_rate_of_a_sending_that_starts_in_the_middle_of_a_run_is_kept(pace_ctx: Context, sink: Sink) -> None:

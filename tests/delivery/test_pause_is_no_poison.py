@@ -8,6 +8,7 @@ from sqlalchemy import select
 from mailer.context import Context
 from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import send_due
+from mailer.delivery.outcome import Outcome
 from mailer.delivery.policy import MAX_CLAIMS
 from mailer.delivery.sendings import pause_sending, resume_sending
 from mailer.delivery.store import Store
@@ -25,10 +26,10 @@ def test_pauses_before_the_gate_do_not_make_a_message_poison(
         sending = make_sending(session, sending_ctx, [reader], topic)
     real = Store.judge
 
-    def judge_paused(self: Store, candidates: Sequence[Candidate]) -> GateResult:
+    def judge_paused(self: Store, candidates: Sequence[Candidate], accepted: Sequence[Outcome]) -> GateResult:
         with sending_ctx.write() as session:
             pause_sending(session, sending.id)
-        return real(self, candidates)
+        return real(self, candidates, accepted)
 
     for _ in range(2 * MAX_CLAIMS):
         with monkeypatch.context() as patch:
