@@ -337,5 +337,5 @@ def allocate_ids(session: Session, table: str, count: int) -> range | list[int]:
 def stored_instant(session: Session, moment: datetime) -> str | datetime:
     """Return an instant as `insert_rows` wants it."""
     if session.get_bind().dialect.name == "sqlite":
-        return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     return moment

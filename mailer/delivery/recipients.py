@@ -39,13 +39,14 @@ def read_values(session: Session, statements: ValueStatements, parameters: Mappi
     tags = _tags(read_rows(session.connection(), statements.tags, parameters))
     found: dict[int, Values] = {}
     for contact_id, data, email, owner, owner_email, *rest in rows:
-        plain = dict(zip(_CONTACT, rest, strict=False))
-        firm = _filled(dict(zip(_COMPANY, rest[len(_CONTACT) :], strict=True)))
-        contact = _filled(data | plain | {"email": email, "company": firm.get("name"), "tags": tags.get(contact_id)})
+        company = _named(_COMPANY, rest[len(_CONTACT) :])
+        contact = {key: value for key, value in data.items() if value or not (value is None or value in ("", []))}
+        contact |= _named(_CONTACT, rest)
+        contact |= _named(("email", "company", "tags"), (email, company.get("name"), tags.get(contact_id)))
         found[contact_id] = {
             "contact": contact,
-            "company": firm,
-            "owner": _filled({"name": owner, "email": owner_email}),
+            "company": company,
+            "owner": _named(("name", "email"), (owner, owner_email)),
         }
     return found
 
@@ -78,5 +79,6 @@ def _tags(rows: Iterable[Any]) -> dict[int, list[str]]:
     return found
 
 
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value or not (value is None or value in ("", []))}
+def _named(names: Sequence[str], texts: Sequence[Any]) -> dict[str, Any]:
+    """Return what is there by its name; further texts are somebody else's."""
+    return {name: text for name, text in zip(names, texts, strict=False) if text}
