@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.1 request, read strictly (RFC 9112), as far as the tracking endpoint needs it. Pure.
+"""The head of an HTTP/1.1 request (RFC 9112), as far as the tracking endpoint needs it: llhttp reads, we judge. Pure.
 
 What could be read in two ways is refused: a body whose length is not one plain number, a folded line, a lone CR or LF,
 a space before a colon. So nobody, whatever stands in front of us, can take a part of one request for another one.
@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
-_REQUEST = re.compile(r"([A-Z]{1,20}) ((?:http://[^/\s?#]+)?/[!-~\x80-\xff]*) HTTP/1\.([01])")
-_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z_-]+")
+_TARGET = re.compile(r"(?:http://[^/?#]+)?(/[!-~\x80-\xff]*)")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _ONCE = ("HTTP_HOST", "HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 _REMEMBERED = 256
@@ -34,56 +35,78 @@ class RequestHead(NamedTuple):
     is_kept_alive: bool
 
 
+class _Heard:
+    """What the parser tells of one request."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_whole = False
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
+
+
 def parse_head(head: bytes) -> RequestHead:
     """Read what stands before the empty line.
 
     Raises:
         BadRequestError: it is not a request that could be answered.
     """
-    text = head.decode("latin-1")
-    lines = text.split("\r\n")
-    if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1 or "\0" in text:
+    heard = _Heard()
+    parser = HttpRequestParser(heard)
+    try:
+        parser.feed_data(head + b"\r\n\r\n")
+    except HttpParserUpgrade:  # asked for another protocol, and answered in this one
+        pass
+    except HttpParserError as error:
+        raise BadRequestError from error
+    minor = {"1.0": 0, "1.1": 1}.get(parser.get_http_version())
+    method = parser.get_method()
+    if not heard.is_whole or minor is None or not head.startswith(b"%b %b HTTP/" % (method, heard.target)):
         raise BadRequestError
-    request = _REQUEST.fullmatch(lines[0])
-    if request is None:
-        raise BadRequestError
-    method, target, minor = request.groups()
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": _path_of(target)}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        key = _key_of(name)
-        if not colon or not key:
-            raise BadRequestError
-        if key not in environ:
-            environ[key] = value.strip(" \t")
-        elif key in _ONCE:
-            raise BadRequestError
-        else:
-            environ[key] += "," + value.strip(" \t")
-    if minor == "1" and "HTTP_HOST" not in environ:
+    environ = {"REQUEST_METHOD": method.decode("ascii"), "PATH_INFO": _path_of(heard.target)}
+    _add_headers(environ, heard.headers)
+    if minor and "HTTP_HOST" not in environ:
         raise BadRequestError
     words = environ.get("HTTP_CONNECTION", "").lower()
-    is_kept_alive = minor == "1" and "close" not in words and "HTTP_EXPECT" not in environ
+    is_kept_alive = bool(minor) and "close" not in words and "HTTP_EXPECT" not in environ
     return RequestHead(environ, _body_bytes(environ), is_kept_alive)
 
 
-def _path_of(target: str) -> str:
+def _add_headers(environ: dict[str, str], headers: list[tuple[bytes, bytes]]) -> None:
+    for name, raw in headers:
+        key, value = _key_of(name), raw.decode("latin-1").strip(" \t")
+        if key not in environ:
+            environ[key] = value
+        elif key in _ONCE:
+            raise BadRequestError
+        else:
+            environ[key] += "," + value
+
+
+def _path_of(target: bytes) -> str:
     """Return the path, percent signs undone (RFC 3986), one character a byte (PEP 3333)."""
-    if target[0] != "/":
-        target = target[target.index("/", 7) :]
-    path = target.partition("?")[0]
+    found = _TARGET.fullmatch(target.decode("latin-1"))
+    if found is None:
+        raise BadRequestError
+    path = found[1].partition("?")[0]
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
 @lru_cache(_REMEMBERED)
-def _key_of(name: str) -> str:
-    """Return what WSGI calls a header; nothing for what is no name.
+def _key_of(name: bytes) -> str:
+    """Return what WSGI calls a header.
 
     One with an underscore gets a name that nobody asks for: it must not pass for the one with a hyphen.
     """
-    if _NAME.fullmatch(name) is None:
-        return ""
-    return "HTTP_" + name.upper().replace("_", " ").replace("-", "_")
+    return "HTTP_" + name.decode("latin-1").upper().replace("_", " ").replace("-", "_")
 
 
 def _body_bytes(environ: dict[str, str]) -> int:

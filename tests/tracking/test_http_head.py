@@ -72,7 +72,8 @@ def test_a_connection_is_kept_until_somebody_says_otherwise(line: bytes, is_kept
         (b"POST / HTTP/1.1" + HOST + b"\r\nContent-Length: 5\r\nContent-Length: 5", "400"),
         (b"POST / HTTP/1.1" + HOST + b"\r\nContent-Length: \xb2", "400"),
         (b"POST / HTTP/1.1" + HOST + b"\r\nContent-Length: 65537", "413"),
-        (b"POST / HTTP/1.1" + HOST + b"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked", "411"),
+        (b"POST / HTTP/1.1" + HOST + b"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked", "400"),
+        (b"POST / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding: chunked", "411"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(head: bytes, status: str) -> None:
