@@ -19,7 +19,11 @@ class Pass(NamedTuple):
 
 
 class Gatekeeper:
-    """Fires at `group` bodies or after 10 ms. `judge` runs the gate's transaction elsewhere and may raise."""
+    """Fires at `group` bodies, or 10 ms after the first one came or the last gate ended, whichever is later.
+
+    The pause between gates fills their groups: what a gate costs, it costs a group. `judge` runs the gate's transaction
+    elsewhere and may raise.
+    """
 
     def __init__(self, judge: Callable[[Sequence[Candidate]], Awaitable[GateResult]], group: int) -> None:
         self._judge = judge
@@ -30,29 +34,33 @@ class Gatekeeper:
 
     async def ask(self, candidate: Candidate) -> Pass:
         """Wait for the gate's word. Raises what the gate raised: nothing is permitted then."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Pass] = loop.create_future()
+        future: asyncio.Future[Pass] = asyncio.get_running_loop().create_future()
         self._waiting.append((candidate, future))
+        self._look()
+        return await future
+
+    def _look(self) -> None:
+        """Begin a gate, or wait for the group to fill; one gate at a time."""
+        if self._running is not None:
+            return
         if len(self._waiting) >= self._group:
             self._fire()
-        elif self._timer is None:
-            self._timer = loop.call_later(WAIT_SECONDS, self._fire)
-        return await future
+        elif self._waiting and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WAIT_SECONDS, self._fire)
 
     def _fire(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._running is None and self._waiting:
-            self._running = asyncio.get_running_loop().create_task(self._run())
+        self._running = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
+        group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
         try:
-            while self._waiting:
-                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-                await self._judge_group(group)
+            await self._judge_group(group)
         finally:
             self._running = None
+            self._look()
 
     async def _judge_group(self, group: list[tuple[Candidate, "asyncio.Future[Pass]"]]) -> None:
         try:
