@@ -1,7 +1,7 @@
 """The tracking endpoint as a process of its own: one event loop, no threads in the way (RFC 9112).
 
-It serves nothing else, so it reads HTTP itself: half of the time of a request went into a server that can do more.
-Requests that are there when the loop comes round are kept together: one write and one sync for all of them, then their
+It serves nothing else, so it needs no server that can do more, which took half of the time of a request. Requests
+that are there when the loop comes round are kept together: one write and one sync for all of them, then their
 answers. The loop stands still meanwhile, and so would they. Only what has to wait for something else, a link that was
 never seen or the name on a page, is decided by a thread.
 """
