@@ -8,4 +8,4 @@ from mailer.tracking.ingest import run_ingest
 
 def run(settings: Settings, _asked: Asked) -> None:
     """Take hits in until told to end."""
-    run_ingest(make_context(settings))
+    run_ingest(make_context(settings, is_frugal=True))
