@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
@@ -10,7 +10,9 @@ from sqlalchemy import select, update
 
 from mailer.context import Context
 from mailer.delivery import queries, transport_service
+from mailer.delivery.gate import Candidate, GateResult
 from mailer.delivery.loop import send_due
+from mailer.delivery.outcome import Outcome
 from mailer.delivery.relay_health import list_health
 from mailer.delivery.store import Store
 from mailer.delivery.throttle import Bucket, Throttle
@@ -102,6 +104,26 @@ def test_the_next_batches_are_claimed_while_mails_of_the_first_are_on_their_way(
 
     assert len(sink.mails) == 90
     assert steps[:3] == ["claim"] * 3
+
+
+def test_what_was_accepted_is_written_with_the_next_gate(
+    pace_ctx: Context, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    giant = _start(pace_ctx, 60, "giant")
+    rode: list[int] = []
+    judge = Store.judge
+
+    def noted(self: Store, candidates: Sequence[Candidate], accepted: Sequence[Outcome]) -> GateResult:
+        rode.extend(outcome.result.message_id for outcome in accepted)
+        return judge(self, candidates, accepted)
+
+    monkeypatch.setattr(Store, "judge", noted)
+    send_due(pace_ctx, seconds=20)
+
+    with pace_ctx.read() as session:
+        states, _ = queries.count_states(session, giant)
+    assert states["accepted"] == len(sink.mails) == 60
+    assert len(rode) == len(set(rode)) > 10
 
 
 def test_own_rate_of_a_sending_that_starts_in_the_middle_of_a_run_is_kept(pace_ctx: Context, sink: Sink) -> None:
