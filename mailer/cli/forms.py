@@ -113,7 +113,7 @@ def _shown(session: Session, ctx: Context, form: Form) -> dict[str, Any]:
     return {
         "id": form.id,
         "state": form.state,
-        "open": queries.is_open(form, ctx.clock.now()),
+        "open": form.is_open_at(ctx.clock.now()),
         "url": _url(ctx, form),
         **service.describe_form(session, form),
         "wording_version": wording.version if wording else None,

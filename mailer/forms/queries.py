@@ -87,13 +87,8 @@ def load_page(session: Session, form: Form, now: datetime) -> FormPage:
         topics=list_offered(session, form),
         workspace=workspace.name,
         allowance=Allowance(**allowance),
-        is_open=is_open(form, now),
+        is_open=form.is_open_at(now),
     )
-
-
-def is_open(form: Form, now: datetime) -> bool:
-    """Return whether a form takes sign-ups: open, not archived, its time not over, a place left."""
-    return form.is_open_at(now)
 
 
 def find_wording(session: Session, form_id: int) -> FormWording | None:
@@ -174,7 +169,7 @@ def list_forms(
         query = query.where(Form.id < before_id)
     forms = session.scalars(query).all()
     numbers = count_numbers(session, [form.id for form in forms])
-    return [FormLine(form, numbers.get(form.id, Numbers()), is_open(form, now)) for form in forms]
+    return [FormLine(form, numbers.get(form.id, Numbers()), form.is_open_at(now)) for form in forms]
 
 
 def count_numbers(session: Session, form_ids: Sequence[int]) -> dict[int, Numbers]:
