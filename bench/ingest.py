@@ -23,11 +23,12 @@ from mailer import tokens
 from mailer.clock import utc_now
 from mailer.context import Context
 from mailer.database import Database, stored_instant
+from mailer.heap import look_for_cycles_after
 from mailer.schema.consent import Topic
 from mailer.schema.delivery import Event, Message
 from mailer.schema.tracking import Hit
 from mailer.statuses import EventKind, HitClass
-from mailer.tracking.ingest import ingest_once, settle_memory
+from mailer.tracking.ingest import NEW_OBJECTS, ingest_once
 from mailer.tracking.records import GET, HEAD, RawHit, pack_hit
 from mailer.tracking.spool import SpoolWriter
 from tests.support.make import make_sending
@@ -146,7 +147,7 @@ def main() -> None:
         message_ids = make_mails(ctx, arguments.size // HITS_A_MAIL)
         spool(ctx, make_hits(message_ids, arguments.size))
         reference = run_reference(ctx, make_hits(message_ids, REFERENCE_HITS))
-        settle_memory()
+        look_for_cycles_after(NEW_OBJECTS)
         longest = LongestWrite()
         longest.watch(ctx.database)
         hits, seconds, used = run(ctx)

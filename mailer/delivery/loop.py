@@ -1,7 +1,6 @@
 """One run of the send worker, and of the reaper: what tasks call."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +13,7 @@ from mailer.delivery.reaper import Reaped, has_work, reap
 from mailer.delivery.smtp_wire import Timeouts
 from mailer.delivery.transports import load_plan
 from mailer.delivery.workers import beat
+from mailer.heap import look_for_cycles_after
 from mailer.log import get_logger
 
 log = get_logger("delivery")
@@ -54,12 +54,10 @@ def send_due(
 def _settle_process() -> None:
     """Once a process: make Python's housekeeping fit two busy threads and batches full of values.
 
-    Values hold no cycles, and looking for some took a tenth of the time. The database's thread asks for the
-    interpreter's lock half a dozen times a transaction, and mails that are being built would keep it 5 ms each time.
+    The database's thread asks for the interpreter's lock half a dozen times a transaction, and mails that are being
+    built would keep it 5 ms each time.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS)
+    look_for_cycles_after(_NEW_OBJECTS)
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
